@@ -1,0 +1,25 @@
+#include "core/clock.hpp"
+
+#include <sys/timex.h>
+#include <time.h>
+
+namespace otagate {
+
+namespace {
+std::int64_t read_ms(clockid_t id) {
+  timespec now{};
+  ::clock_gettime(id, &now);
+  return static_cast<std::int64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1'000'000;
+}
+}  // namespace
+
+std::int64_t wall_ms() { return read_ms(CLOCK_REALTIME); }
+
+std::int64_t steady_ms() { return read_ms(CLOCK_BOOTTIME); }
+
+bool clock_synchronised() {
+  timex state{};
+  return ::adjtimex(&state) != -1 && (state.status & STA_UNSYNC) == 0;
+}
+
+}  // namespace otagate
