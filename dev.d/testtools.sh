@@ -1,0 +1,98 @@
+# shellcheck shell=sh
+# Sourced by ./dev: test tools that Debian lacks, built once into a cache outside the tree.
+# A tool that cannot be had leaves <cache>/<tool>.missing with the reason; the tests that need it
+# are then skipped with that reason, or fail under CI=true.
+
+OTAGATE_TEST_CACHE=${OTAGATE_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/otagate-test}
+export OTAGATE_TEST_CACHE
+# shellcheck source=tests/tools/versions
+. tests/tools/versions
+
+# The interpreter for tests and benchmarks: that of the cache, else the system's.
+test_python() {
+  if [ -x "$OTAGATE_TEST_CACHE/venv/bin/python3" ]; then
+    echo "$OTAGATE_TEST_CACHE/venv/bin/python3"
+  else
+    echo python3
+  fi
+}
+
+install_test_tools() {
+  mkdir -p "$OTAGATE_TEST_CACHE"
+  tool_once venv "pytest=$PYTEST timeout=$PYTEST_TIMEOUT boto3=$BOTO3 aiocoap=$AIOCOAP" install_venv
+  tool_once versitygw "$VERSITYGW" install_versitygw
+}
+
+# tool_once NAME VERSION FUNCTION: runs FUNCTION unless that version is there already.
+tool_once() {
+  stamp=$OTAGATE_TEST_CACHE/$1.installed
+  missing=$OTAGATE_TEST_CACHE/$1.missing
+  if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$2" ]; then
+    return 0
+  fi
+  say "installing test tool $1 ($2) into $OTAGATE_TEST_CACHE"
+  rm -f "$stamp" "$missing"
+  if "$3" >"$OTAGATE_TEST_CACHE/$1.log" 2>&1; then
+    echo "$2" >"$stamp"
+  else
+    echo "$1 $2 could not be installed: $(tail -n 1 "$OTAGATE_TEST_CACHE/$1.log")" >"$missing"
+    say "$(cat "$missing") (all of it in $OTAGATE_TEST_CACHE/$1.log); its tests will be skipped"
+    [ "${CI:-}" != true ] || tail -n 30 "$OTAGATE_TEST_CACHE/$1.log" >&2
+  fi
+}
+
+install_venv() {
+  rm -rf "$OTAGATE_TEST_CACHE/venv"
+  /usr/bin/python3 -m venv "$OTAGATE_TEST_CACHE/venv" || return 1
+  "$OTAGATE_TEST_CACHE/venv/bin/pip" install --quiet --disable-pip-version-check \
+    "pytest==$PYTEST" "pytest-timeout==$PYTEST_TIMEOUT" "boto3==$BOTO3" "aiocoap==$AIOCOAP"
+}
+
+install_versitygw() {
+  go=$(find_go) || return 1
+  GOBIN=$OTAGATE_TEST_CACHE/bin GOTOOLCHAIN=auto GOFLAGS=-mod=mod CGO_ENABLED=0 \
+    "$go" install "github.com/versity/versitygw/cmd/versitygw@$VERSITYGW" || return 1
+  "$OTAGATE_TEST_CACHE/bin/versitygw" --version
+}
+
+# Path of a Go that can fetch newer toolchains (1.21 or later). Debian 12's own cannot; then the
+# backport is unpacked into the cache, so that neither packages nor apt sources of the machine change.
+find_go() {
+  for candidate in go /usr/local/go/bin/go /usr/lib/go-1.*/bin/go \
+    "$OTAGATE_TEST_CACHE"/go/usr/lib/go-1.*/bin/go; do
+    command -v "$candidate" >/dev/null || continue
+    case $(GOTOOLCHAIN=local "$candidate" version) in
+      *go1.[0-9].* | *go1.1[0-9]* | *go1.20*) ;;
+      *)
+        command -v "$candidate"
+        return 0
+        ;;
+    esac
+  done
+  unpack_go_backport >&2 || return 1
+  set -- "$OTAGATE_TEST_CACHE"/go/usr/lib/go-1.*/bin/go
+  [ -x "$1" ] && echo "$1"
+}
+
+# Uses an apt state of its own: this machine's mirror, the backports suite.
+unpack_go_backport() {
+  codename=$(debian_codename)
+  # shellcheck disable=SC2016 # the field is apt's
+  mirror=$(apt-get indextargets --format '$(REPO_URI) $(CODENAME)' | sed -n "s, $codename\$,,p" | head -n 1)
+  [ -n "$mirror" ] || {
+    echo "no apt source for $codename, and no Go of 1.21 or later"
+    return 1
+  }
+  root=$OTAGATE_TEST_CACHE/apt
+  mkdir -p "$root/lists/partial" "$root/cache/archives/partial"
+  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $codename-backports main" \
+    >"$root/sources.list"
+  set -- -o "Dir::Etc::sourcelist=$root/sources.list" -o Dir::Etc::sourceparts=/dev/null \
+    -o "Dir::State::lists=$root/lists" -o "Dir::Cache=$root/cache" -o APT::Sandbox::User=root
+  apt-get "$@" update || return 1
+  (cd "$root" && apt-get "$@" download "$GO_BACKPORT-go" "$GO_BACKPORT-src") || return 1
+  rm -rf "$OTAGATE_TEST_CACHE/go"
+  for package in "$root/$GO_BACKPORT"-*.deb; do
+    dpkg-deb -x "$package" "$OTAGATE_TEST_CACHE/go" || return 1
+  done
+}
