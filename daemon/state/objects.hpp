@@ -1,0 +1,74 @@
+// Objects: what a store's last listing had. 100,000 of them are normal, so everything goes by pages, and a
+// sync of an unchanged store writes nothing: it looks the listed keys up, notes their ids in a SeenIds,
+// writes the new and the changed, and at the end deletes what it has not seen.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "state/query.hpp"
+
+namespace otagate::state {
+
+inline constexpr std::size_t kObjectPage = 1000;  // keys or rows per call at most
+
+struct Object {
+  std::int64_t id = 0;
+  std::int64_t store = 0;
+  std::string key;           // UTF-8, as the store names it
+  std::string change_token;  // differs whenever the bytes may (ETag, mtime+size, digest, ...)
+  std::optional<std::uint64_t> size;
+  std::uint32_t flags = 0;       // of the storage ABI: ranges, ...
+  std::optional<Digest> digest;  // as claimed by the store or the metadata; not verified
+  std::optional<std::int64_t> modified_ms;
+  std::string metadata;                // packed by the caller; opaque here
+  std::optional<std::string> skipped;  // why it is not firmware; none if it is
+};
+
+// A set of object ids, one bit each. Not thread-safe.
+class SeenIds {
+ public:
+  void add(std::int64_t id);
+  bool contains(std::int64_t id) const;
+
+ private:
+  std::vector<bool> bits_;
+};
+
+// For each key its object or nullopt, in the order given; at most kObjectPage keys.
+Result<std::vector<std::optional<Object>>> find_objects(Reader& db, std::int64_t store,
+                                                        std::span<const std::string> keys);
+Result<std::optional<Object>> find_object(Reader& db, std::int64_t store, std::string_view key);
+Result<std::optional<Object>> get_object(Reader& db, std::int64_t id);
+
+// The store's objects with id > after, by id, at most `limit` (bounded by kObjectPage). With only_skipped,
+// those that are not firmware.
+Result<std::vector<Object>> page_objects(Reader& db, std::int64_t store, std::int64_t after,
+                                         std::size_t limit, bool only_skipped = false);
+
+struct ObjectCounts {
+  std::uint64_t objects = 0;
+  std::uint64_t skipped = 0;
+};
+Result<ObjectCounts> count_objects(Reader& db, std::int64_t store);
+
+// Inserts or replaces by (store, key); `object.id` is ignored. Returns the row's id, which stays the same
+// for a key as long as the object exists. Its firmware rows are left to the caller.
+Result<std::int64_t> put_object(Writer& db, const Object& object);
+
+// Deletes an object and its firmware rows.
+Result<void> delete_object(Writer& db, std::int64_t id);
+
+// Of the store's objects with id > after, the next page that is not in `seen`: the vanished. `next` is the
+// `after` of the next call, nullopt at the end. A page may be empty while next is not.
+struct VanishedPage {
+  std::vector<Object> objects;
+  std::optional<std::int64_t> next;
+};
+Result<VanishedPage> page_vanished(Reader& db, std::int64_t store, std::int64_t after, const SeenIds& seen);
+
+}  // namespace otagate::state
