@@ -95,7 +95,9 @@ typedef struct otagate_completion {
 
 /* Where the host's answer to a plugin's call goes. `fn` is called exactly once per call, on any
  * thread, maybe before the call returned; it must not block. `item` is called zero or more times
- * before it where the call delivers a list, with the struct the call's documentation names. */
+ * before it, one at a time, where the call delivers a list, with the struct the call's documentation
+ * names. The host copies the reply struct before the call returns; what `context` points to has to
+ * live until `fn` was called. */
 typedef struct otagate_reply {
   uint32_t size;
   uint32_t flags; /* 0 */
@@ -114,7 +116,7 @@ typedef struct otagate_reply {
 #define OTAGATE_VALUE_NUMBER 3u
 #define OTAGATE_VALUE_BOOLEAN 4u
 #define OTAGATE_VALUE_LIST 5u  /* `integer` is the number of elements: "key.0", "key.1", ... */
-#define OTAGATE_VALUE_TABLE 6u
+#define OTAGATE_VALUE_TABLE 6u /* `string` is its keys packed "key\0key\0", `integer` their number */
 
 typedef struct otagate_value {
   uint32_t size;
@@ -162,7 +164,7 @@ typedef struct otagate_host {
   /* OTAGATE_STOP once the call was cancelled, its deadline passed, or it is unknown. Cheap. */
   uint32_t (*poll)(void *context, otagate_call call);
   OTAGATE_SLOT(poll)
-  /* One option by dotted path ("tls.ca_file", "keys.0"). Returns OTAGATE_OK, or OTAGATE_NOT_FOUND
+  /* One option by dotted path ("tls.ca_file", "keys.0"; "" is the table of all). Returns OTAGATE_OK, or OTAGATE_NOT_FOUND
    * and kind NONE. Secrets arrive resolved. Any thread. */
   uint32_t (*option)(void *context, otagate_instance instance, otagate_str path, otagate_value *value);
   OTAGATE_SLOT(option)
@@ -188,6 +190,14 @@ typedef struct otagate_host {
   /* A further table by id ("otagate.storage-host/1", "otagate.transport-host/1"), or NULL. */
   const void *(*interface)(void *context, const char *id);
   OTAGATE_SLOT(interface)
+  /* Wall time, milliseconds since 1970, never before the latest time this gateway has seen, also
+   * where the machine has no clock of its own. `synchronised` (may be NULL) becomes 0 or 1; expire
+   * nothing while it is 0. For TLS validity and signatures; intervals are the plugin's own affair. */
+  int64_t (*now)(void *context, uint32_t *synchronised);
+  OTAGATE_SLOT(now)
+  /* Milliseconds until the deadline of a call that the host made; 0 once poll() says OTAGATE_STOP. */
+  uint64_t (*remaining)(void *context, otagate_call call);
+  OTAGATE_SLOT(remaining)
 } otagate_host;
 
 /* ------------------------------------------------------------------ the plugin's description */
@@ -210,11 +220,14 @@ typedef struct otagate_plugin {
   const void *(*interface)(const char *id);
   OTAGATE_SLOT(interface)
   /* Makes an instance of the interface. The options have been checked against the schema. `host`
-   * and its tables live until destroy() returned. On failure returns a status and fills in error. */
+   * and its tables live until destroy() returned. On failure returns a status and fills in error.
+   * May read files (certificates); talks to no peer. */
   uint32_t (*create)(const otagate_host *host, otagate_instance instance, const char *interface_id,
                      void **self, otagate_error *error);
   OTAGATE_SLOT(create)
-  /* Called once, when no call is open and (transports) stop() has completed. May block up to 5 s. */
+  /* Called once, when no call is open either way and (transports) stop() has completed: the host
+   * cancels what the plugin has asked for and replies to it before. May block up to 5 s, to join
+   * threads of the plugin. */
   void (*destroy)(void *self);
   OTAGATE_SLOT(destroy)
 } otagate_plugin;

@@ -33,6 +33,8 @@ extern "C" {
 #define OTAGATE_AUTH_BEARER 1u
 #define OTAGATE_AUTH_BASIC 2u
 #define OTAGATE_AUTH_PSK 3u     /* `user` is the identity; the handshake has proved the key */
+#define OTAGATE_AUTH_CERTIFICATE 4u /* `user` is the subject, `secret` the SHA-256 of the certificate's
+                                       DER in hex; the handshake has proved the key */
 
 typedef struct otagate_credential {
   uint32_t size;
@@ -152,9 +154,13 @@ typedef struct otagate_board {
 
 typedef uint64_t otagate_reader;
 
+/* Open only what has been verified, although the transport declares STREAMING: until then the open
+ * waits, and past its deadline says with retry_after_ms when to ask again. */
+#define OTAGATE_OPEN_VERIFIED 1u
+
 typedef struct otagate_open_request {
   uint32_t size;
-  uint32_t reserved;
+  uint32_t flags; /* OTAGATE_OPEN_* */
   uint64_t principal;
   uint64_t firmware;     /* id of an otagate_firmware, or 0 and digest */
   otagate_str digest;
@@ -230,7 +236,9 @@ typedef struct otagate_check_in {
 
 /* Result of check_in(). attempt 0: nothing to do, come back after next_after_ms. Otherwise an offer,
  * which is also the grant to start; its parts are asked for with offer_part(). An offer that is not
- * taken up by progress() within the lease lapses. */
+ * taken up by progress() within the lease lapses. A device that checks in while its attempt is open
+ * is answered with the same attempt again; its number stays the same across restarts of the gateway,
+ * so that it can stand in a URL. */
 typedef struct otagate_offer {
   uint32_t size;
   uint32_t parts;              /* 1 to 16 */
@@ -267,7 +275,8 @@ typedef struct otagate_offer_part {
 
 /* Renews the lease. Offsets of one part never go back without a new attempt, except that a device
  * may rewind within one transfer; the host keeps the largest. A final state ends the attempt:
- * exactly one per attempt. Reply: the completion's result is an otagate_answer. */
+ * exactly one per attempt. Reply: the completion's result is an otagate_answer; OTAGATE_NOT_FOUND
+ * says that the attempt is over already. */
 typedef struct otagate_progress {
   uint32_t size;
   uint32_t state;            /* OTAGATE_ATTEMPT_* */
