@@ -25,6 +25,7 @@ packages_for() {
       echo "attr clang curl faketime git libcoap3-bin libfuse3-dev fuse3 libgmock-dev libgtest-dev" \
         "openssl procps python3-venv sqlite3 strace util-linux wget"
       ;;
+    run) echo "curl libcoap3-bin" ;;
     lint) echo "clang clang-format clang-tidy clang-tools shellcheck git" ;;
     fuzz) echo "clang libclang-rt-$llvm-dev lld" ;;
     bench) echo "libbenchmark-dev libcoap3-bin nginx-light varnish wrk python3-venv procps sqlite3" ;;

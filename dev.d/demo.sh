@@ -1,0 +1,125 @@
+# shellcheck shell=sh
+# Sourced by ./dev: the demo gateway. All of it lies in .demo/, which git ignores.
+
+demo=$here/.demo
+
+# package            file in it              device type      name         sidecar
+demo_table() {
+  cat <<'TXT'
+sigrok-firmware-fx2lafw fx2lafw-hantek-6022be.fw hantek-6022be   fx2lafw      -
+firmware-ath9k-htc      htc_9271-1.4.0.fw        ath9k-htc       htc9271      -
+firmware-ath9k-htc      htc_7010-1.4.0.fw        ath9k-htc       htc7010      -
+opensbi                 fw_jump.bin              riscv64-generic opensbi      sidecar
+seabios                 bios-256k.bin            qemu-pc         seabios      -
+u-boot-qemu             qemu_arm64/u-boot.bin    qemu-arm64      u-boot       sidecar
+ovmf                    OVMF_CODE_4M.fd          qemu-q35        ovmf         sidecar
+TXT
+}
+
+# "1.4.0-108-gd856466+dfsg1-1.3" -> 1.4.0, "2022.11-6+deb12u2" -> 2022.11.0: the upstream release of a
+# Debian version as three numbers without leading zeros, which is what versions are ordered by.
+plain_version() {
+  echo "$1" | sed 's/^[0-9]*://; s/[^0-9.].*//' |
+    awk -F. '{printf "%d.%d.%d\n", $1, $2, $3}'
+}
+
+# Path of a package's unpacked content, fetched once.
+demo_package() {
+  unpacked=$demo/cache/$1
+  if [ ! -d "$unpacked" ]; then
+    say "fetching the firmware in Debian's $1"
+    mkdir -p "$demo/cache/deb"
+    (
+      cd "$demo/cache/deb"
+      rm -f "$1"_*.deb
+      apt-get -o APT::Sandbox::User=root download -qq "$1" 2>apt.log ||
+        { as_root apt-get update -qq && apt-get -o APT::Sandbox::User=root download -qq "$1"; } ||
+        die "could not fetch the Debian package $1 for the demo: $(tail -n 1 apt.log)"
+    ) >&2
+    dpkg-deb -x "$demo/cache/deb/$1"_*.deb "$unpacked.part"
+    dpkg-deb -f "$demo/cache/deb/$1"_*.deb Version >"$unpacked.part/version"
+    mv "$unpacked.part" "$unpacked"
+  fi
+  echo "$unpacked"
+}
+
+# Fills .demo/firmware; what is there already stays untouched, so that nothing looks republished.
+demo_seed() {
+  mkdir -p "$demo/firmware" "$demo/run" "$demo/state"
+  demo_table | while read -r package file type name sidecar; do
+    from=$(demo_package "$package")
+    version=$(plain_version "$(cat "$from/version")")
+    target=$demo/firmware/$type/$name-$version.bin
+    [ ! -f "$target" ] || continue
+    source=$(find "$from" -type f -path "*/$file" | sort | head -n 1)
+    [ -n "$source" ] || die "the Debian package $package no longer has $file; mend the table in dev.d/demo.sh"
+    mkdir -p "$demo/firmware/$type"
+    if [ "$sidecar" = sidecar ]; then
+      size=$(stat -c %s "$source")
+      sum=$(sha256sum "$source" | cut -d ' ' -f 1)
+      printf '{"name": "%s", "version": "%s", "type": "%s", "sha256": "%s", "size": %s}\n' \
+        "$name" "$version" "$type" "$sum" "$size" >"$target.json.part"
+      mv "$target.json.part" "$target.json"
+    fi
+    cp "$source" "$target.part"
+    mv "$target.part" "$target"
+  done
+}
+
+demo_config() {
+  cat >"$demo/otagate.toml" <<TXT
+# Written by ./dev run at each start; change dev.d/demo.sh, or copy this file.
+[daemon]
+state_dir = "$demo/state"
+plugin_dirs = ["$here/build/release/lib/otagate/plugins"]
+
+[api]
+socket = "$demo/run/api.sock"
+group = ""
+
+[cache]
+max_size = "1GiB"
+min_free = "64MiB"
+min_free_percent = 0
+
+[[store]]
+name = "demo"
+plugin = "directory"
+pattern = ["{type}/{name}-{version}.bin"]
+[store.options]
+path = "$demo/firmware"
+
+[[transport]]
+name = "http"
+plugin = "http"
+[transport.options]
+listen = "127.0.0.1:8080"
+anonymous = true
+
+[[transport]]
+name = "coap"
+plugin = "coap"
+[transport.options]
+listen = "127.0.0.1:5683"
+anonymous = true
+TXT
+}
+
+demo_hints() {
+  coap=coap-client-notls
+  command -v "$coap" >/dev/null || coap=coap-client
+  small=$(basename "$(ls "$demo"/firmware/ath9k-htc/htc9271-*.bin)" .bin)
+  big=$(basename "$(ls "$demo"/firmware/qemu-q35/ovmf-*.bin)" .bin)
+  cat <<TXT
+
+  The demo's firmware lies in .demo/firmware/; drop a file TYPE/NAME-VERSION.bin there to serve it.
+  Try in another terminal:
+
+    curl -o ovmf.bin http://127.0.0.1:8080/firmware/${big%-*}/${big##*-}
+    $coap -o htc.bin coap://127.0.0.1/firmware/${small%-*}/${small##*-}
+    ./dev otagate status
+
+  Ctrl-C stops the gateway.
+
+TXT
+}
