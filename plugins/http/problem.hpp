@@ -1,0 +1,23 @@
+// Why a request is not served, in the words of HTTP. Values; no I/O.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace otagate::http {
+
+// `message` is for people: what was wrong and what to do.
+struct Problem {
+  unsigned status = 500;
+  std::string message;
+  std::uint64_t retry_after_s = 0;  // 0: no Retry-After
+};
+
+// "Partial Content" for 206; "Unknown" for a status this plugin never sends.
+std::string_view reason_phrase(unsigned status);
+
+// The JSON body of an error: {"error":404,"reason":"Not Found","message":"..."} and a line feed.
+std::string problem_body(const Problem& problem);
+
+}  // namespace otagate::http
