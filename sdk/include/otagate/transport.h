@@ -361,13 +361,18 @@ typedef struct otagate_transport_host {
   otagate_call (*check_in)(void *context, otagate_instance instance, const otagate_check_in *check_in,
                            const otagate_reply *reply);
   OTAGATE_SLOT(check_in)
-  /* Fills in one part of an offer. The strings live as long as the attempt. */
+  /* Fills in one part of an offer. The strings live until the attempt ends: until its last progress()
+   * is answered or revoke() returns. */
   uint32_t (*offer_part)(void *context, otagate_instance instance, uint64_t attempt, uint32_t index,
                          otagate_offer_part *part);
   OTAGATE_SLOT(offer_part)
   otagate_call (*progress)(void *context, otagate_instance instance, const otagate_progress *progress,
                            const otagate_reply *reply);
   OTAGATE_SLOT(progress)
+  /* Reading the descriptor failed, or gave fewer bytes than `page->ready` promises: the host cuts all
+   * readers of that blob, fetches it again, and says so. Close the reader. */
+  void (*blob_bad)(void *context, otagate_instance instance, otagate_reader reader, otagate_str why);
+  OTAGATE_SLOT(blob_bad)
 } otagate_transport_host;
 
 #ifdef __cplusplus

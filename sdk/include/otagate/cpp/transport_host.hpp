@@ -161,6 +161,9 @@ class Reader {
                     Done done) const;
   std::uint64_t want(std::uint64_t offset, std::uint64_t min_length, std::uint64_t deadline_ms) const;
 
+  // Reading the descriptor failed or came up short of ready(): the gateway fetches the blob again.
+  void report_bad(std::string_view why) const;
+
  private:
   friend class TransportHost;
   void swap(Reader& other) noexcept {
@@ -425,6 +428,11 @@ inline void Reader::close() {
   reader_ = 0;
   page_ = nullptr;
   fd_ = -1;
+}
+
+inline void Reader::report_bad(std::string_view why) const {
+  if (reader_ && host_->transport_.blob_bad)
+    host_->transport_.blob_bad(host_->table().context, host_->instance(), reader_, str(why));
 }
 
 template <class Done>
