@@ -1,0 +1,61 @@
+#include "config/config.hpp"
+
+#include <algorithm>
+#include <tuple>
+
+namespace otagate::config {
+
+std::string Endpoint::to_string() const {
+  const bool v6 = address.find(':') != std::string::npos;
+  return (v6 ? '[' + address + ']' : address) + ':' + std::to_string(port);
+}
+
+bool Endpoint::loopback() const { return address == "::1" || address.starts_with("127."); }
+
+std::string_view to_string(Require require) {
+  switch (require) {
+    case Require::none: return "none";
+    case Require::length: return "length";
+    case Require::format: return "format";
+    case Require::digest: return "digest";
+    case Require::signature: return "signature";
+  }
+  return "none";
+}
+
+Require Store::require_for(std::string_view type) const {
+  const auto found = require_types.find(std::string(type));
+  return found == require_types.end() ? require : found->second;
+}
+
+namespace {
+
+auto members(const Store& s) {
+  return std::tie(s.name, s.plugin, s.enabled, s.priority, s.interval, s.require, s.require_types, s.pattern,
+                  s.index, s.metadata, s.prefetch, s.stream_unverified, s.bandwidth, s.timeout, s.retry,
+                  s.redirect, s.expiry, s.isolation, s.options);
+}
+
+auto members(const Transport& t) { return std::tie(t.name, t.plugin, t.enabled, t.isolation, t.options); }
+
+auto members(const Credential& c) {
+  return std::tie(c.name, c.kind, c.user, c.secret, c.secret_source, c.device, c.type, c.stores, c.types);
+}
+
+template <class Instance>
+const Instance* named(const std::vector<Instance>& instances, std::string_view name) {
+  const auto found =
+      std::find_if(instances.begin(), instances.end(), [&](const Instance& i) { return i.name == name; });
+  return found == instances.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+bool Store::operator==(const Store& other) const { return members(*this) == members(other); }
+bool Transport::operator==(const Transport& other) const { return members(*this) == members(other); }
+bool Credential::operator==(const Credential& other) const { return members(*this) == members(other); }
+
+const Store* Config::find_store(std::string_view name) const { return named(stores, name); }
+const Transport* Config::find_transport(std::string_view name) const { return named(transports, name); }
+
+}  // namespace otagate::config
