@@ -22,7 +22,7 @@ bool valid_instance_name(std::string_view name) {
 class InstanceReader : public TableReader {
  public:
   InstanceReader(const Value& table, std::string_view kind, std::size_t number, ReadContext& context)
-      : TableReader(&table, path_of(table, kind, number), context) {}
+      : TableReader(&table, path_of(table, kind, number), context), kind_(kind) {}
 
   void name(std::string& out) {
     const std::size_t max = 63;
@@ -64,12 +64,11 @@ class InstanceReader : public TableReader {
   }
 
  private:
-  std::string path_of(const Value& table, std::string_view kind, std::size_t number) {
-    kind_ = std::string(kind);
+  static std::string path_of(const Value& table, std::string_view kind, std::size_t number) {
     const Value* name = table.get("name");
     if (name && name->is_string() && valid_instance_name(*name->as_string()))
-      return kind_ + '.' + *name->as_string();
-    return kind_ + '[' + std::to_string(number) + ']';
+      return std::string(kind) + '.' + *name->as_string();
+    return std::string(kind) + '[' + std::to_string(number) + ']';
   }
 
   // Which options are secrets is known only to the plugin's schema, later; but a reload must notice a

@@ -64,7 +64,12 @@ std::string did_you_mean(std::string_view word, const std::vector<std::string>& 
   std::size_t best_distance = std::max<std::size_t>(1, word.size() / 3) + 1;
   for (const std::string& candidate : candidates) {
     if (candidate.size() > kLongestWord) continue;
-    const std::size_t distance = edit_distance(wanted, folded(candidate));
+    const std::string known = folded(candidate);
+    std::size_t distance = edit_distance(wanted, known);
+    // "warning" means "warn", "max" means "max_size", far as they are by edits.
+    if (std::min(wanted.size(), known.size()) >= 3 &&
+        (wanted.starts_with(known) || known.starts_with(wanted)))
+      distance = std::min<std::size_t>(distance, 1);
     if (distance < best_distance) {
       best_distance = distance;
       best = candidate;

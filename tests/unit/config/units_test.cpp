@@ -20,8 +20,8 @@ TEST(ParseSize, KnowsBinaryAndDecimalUnits) {
 }
 
 TEST(ParseSize, RefusesWhatIsNoSizeAndSaysWhatToWrite) {
-  for (const char* text : {"", " ", "MiB", "-1", "1.5", "1.", ".5KiB", "1.1234567KiB", "20 Mib x", "20MiB/s", "1e3",
-                           "99999999999999999999", "16777216TiB", "0x10"}) {
+  for (const char* text : {"", " ", "MiB", "-1", "1.5", "1.", ".5KiB", "1.1234567KiB", "20 Mib x", "20MiB/s",
+                           "1e3", "99999999999999999999", "16777216TiB", "0x10"}) {
     const auto size = parse_size(text);
     ASSERT_FALSE(size) << text;
     EXPECT_NE(size.error().message().find("20MiB"), std::string::npos) << text;

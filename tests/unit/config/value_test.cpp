@@ -31,8 +31,9 @@ TEST(Value, FindsByDottedPath) {
 }
 
 TEST(Value, JsonForThePluginHasTheSecretAndTheRedactedOneHasNot) {
-  EXPECT_EQ(to_json(sample()),
-            R"({"bucket":"firmware","port":9000,"hosts":["a","b"],"tls":{"ca_file":"/etc/ca.pem"},"token":"hunter2"})");
+  EXPECT_EQ(
+      to_json(sample()),
+      R"({"bucket":"firmware","port":9000,"hosts":["a","b"],"tls":{"ca_file":"/etc/ca.pem"},"token":"hunter2"})");
   EXPECT_EQ(to_redacted_json(sample()).find("hunter2"), std::string::npos);
 }
 
@@ -49,8 +50,8 @@ TEST(Value, EqualityLooksAtContentNotAtPlace) {
 }
 
 TEST(Redact, HidesTextUnderNamesThatPromiseASecret) {
-  for (const char* name : {"password", "secret_key", "secret-key", "AuthToken", "connection_string", "sas", "psk",
-                           "device_psk"})
+  for (const char* name :
+       {"password", "secret_key", "secret-key", "AuthToken", "connection_string", "sas", "psk", "device_psk"})
     EXPECT_EQ(redacted_text(name, "hunter2"), "***") << name;
   for (const char* name : {"bucket", "token_file", "assassin", "region", "password_path"})
     EXPECT_EQ(redacted_text(name, "plain"), "plain") << name;
