@@ -52,7 +52,7 @@ Result<void> attach_blob(state::Writer& db, const cache::BlobRecord& blob,
   auto others = state::firmware_of_digest(db, blob.digest);
   if (!others) return fail(others.error());
   for (const state::Firmware& row : *others) {
-    if (row.blob || row.expected_digest != blob.digest) continue;
+    if (row.blob == blob.digest) continue;
     const auto level = std::max(to_state(blob.level), state::Verified::digest);
     if (auto set = state::set_blob(db, row.object, blob.digest, blob.size, level); !set) return set;
   }
@@ -192,10 +192,7 @@ void Journal::blob_added(const cache::BlobRecord& blob, const std::optional<cach
 
 void Journal::blob_removed(const Digest& digest, std::string_view, Done done) {
   db_.write(
-      [digest](state::Writer& writer) -> Result<void> {
-        if (auto cleared = state::clear_blob(writer, digest); !cleared) return cleared;
-        return state::delete_blob(writer, digest);
-      },
+      [digest](state::Writer& writer) { return state::delete_blob(writer, digest); },
       [this, done = std::move(done)](Result<void> outcome) {
         catalog_changed_();
         done(std::move(outcome));

@@ -1,0 +1,14 @@
+// A plugin's options, out of the configuration's tree.
+#pragma once
+
+#include <memory>
+
+#include "config/value.hpp"
+#include "plugin/options.hpp"
+
+namespace otagate::gateway {
+
+// Takes the resolved tree (defaults applied, secrets read).
+std::shared_ptr<const plugin::OptionSource> make_option_source(config::Value options);
+
+}  // namespace otagate::gateway
