@@ -68,6 +68,8 @@ class Resolver {
       const std::string member_path = path + '.' + member.key;
       if (const std::optional<SchemaNode> property = node.property(member.key)) {
         out.set(member.key, resolve(member.value, *property, member_path, member.key));
+      } else if (const std::optional<SchemaNode> any = node.additional()) {
+        out.set(member.key, resolve(member.value, *any, member_path, member.key));
       } else if (node.open()) {
         out.set(member.key, member.value);
       } else {

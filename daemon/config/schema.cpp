@@ -193,12 +193,19 @@ std::optional<SchemaNode> SchemaNode::items() const {
 
 bool SchemaNode::has_properties() const {
   const Node* type = member(as_node(node_), "type");
-  return member(as_node(node_), "properties") || (type && type->IsString() && text_of(*type) == "object");
+  return member(as_node(node_), "properties") || member(as_node(node_), "additionalProperties") ||
+         (type && type->IsString() && text_of(*type) == "object");
 }
 
 bool SchemaNode::open() const {
   const Node* additional = member(as_node(node_), "additionalProperties");
   return additional && ((additional->IsBool() && additional->GetBool()) || additional->IsObject());
+}
+
+std::optional<SchemaNode> SchemaNode::additional() const {
+  const Node* found = member(as_node(node_), "additionalProperties");
+  if (!found || !found->IsObject()) return std::nullopt;
+  return SchemaNode(found);
 }
 
 std::vector<std::string> SchemaNode::required() const {

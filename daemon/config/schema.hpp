@@ -22,16 +22,17 @@ class SchemaNode {
   std::optional<SchemaNode> property(std::string_view name) const;
   std::optional<SchemaNode> items() const;
   bool has_properties() const;
-  // Whether a property that is not declared is accepted.
+  // Whether a property that is not declared is accepted, and what it must be if the schema says so.
   bool open() const;
+  std::optional<SchemaNode> additional() const;
   std::vector<std::string> required() const;
   std::optional<Value> default_value() const;
   std::string description() const;
   Format format() const;
   bool is_integer() const;
 
-  // Checks the value against this node's own keywords: not against properties, items, required and
-  // format, which the caller walks itself. The first violation, or nullopt.
+  // Checks the value against this node's own keywords: not against properties, items, required,
+  // additionalProperties and format, which the caller walks itself. The first violation, or nullopt.
   struct Violation {
     std::string pointer;  // within the value, JSON pointer
     std::string keyword;  // "type", "minimum", ...

@@ -103,6 +103,7 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"bucket='abc'\ntls={verfy=false}",
             "store.main.options.tls.verfy: the plugin \"s3\" has no such option; did "
             "you mean \"verify\"?"},
+        Bad{"bucket='abc'\nlabels={a=1}", "store.main.options.labels.a: is an integer but must be a text"},
         Bad{"bucket='abc'\ntls=true", "must be a table"}));
 
 TEST(ResolveOptions, ReportsEveryProblemAtOnce) {
