@@ -153,6 +153,8 @@ class Reader {
     return page_ ? __atomic_load_n(&page_->state, __ATOMIC_ACQUIRE) : OTAGATE_BLOB_FAILED;
   }
   bool failed() const { return state() == OTAGATE_BLOB_FAILED; }
+  // The shared page itself; valid until close().
+  const otagate_blob_page* page() const { return page_; }
 
   // The number of bytes readable from `offset` on, once that is at least min_length or reaches the
   // end of the blob; 0 is the end.

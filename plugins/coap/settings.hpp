@@ -1,0 +1,41 @@
+// The options of one CoAP listener, checked.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "block.hpp"
+#include "otagate/cpp/host.hpp"
+#include "peer.hpp"
+
+namespace otagate::coap {
+
+struct Settings {
+  enum class Echo : std::uint8_t {
+    kChallenge,  // 4.01 with an Echo option
+    kSmall,      // 2.05 with blocks small enough for the limit
+  };
+
+  ListenAddress listen;
+  unsigned max_szx = kMaxSzx;
+  std::map<std::string, unsigned, std::less<>> max_szx_of_type;
+  bool prereleases = false;  // `latest` may be one
+  bool stream = false;
+  Echo echo = Echo::kChallenge;
+  NetworkSet trusted = NetworkSet::local();
+  unsigned max_sessions = 2048;
+  unsigned session_timeout_s = 90;
+  std::uint32_t requests_per_second = 0;
+  int receive_buffer = 4 << 20;
+  std::chrono::milliseconds wait_timeout{10000};
+
+  // Throws sdk::Failure with a sentence for the operator.
+  static Settings from(const sdk::Host& host);
+};
+
+// JSON Schema of the options.
+extern const char* const kOptionsSchema;
+
+}  // namespace otagate::coap
