@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstddef>
 
-#include "otagate/transport.h"
 
 namespace otagate::gateway {
 

@@ -26,12 +26,13 @@ void EventLog::add(state::Event event) {
   event.clock_synchronised = clock_synchronised();
   if (event.message.size() > kMaxMessage) event.message.resize(kMaxMessage);
 
-  std::string subject;
-  if (event.instance) subject += " instance=" + *event.instance;
-  if (event.firmware) subject += " firmware=" + *event.firmware;
-  if (event.blob) subject += " blob=" + event.blob->hex();
-  if (event.device) subject += " device=" + *event.device;
-  log("events").log(level_of(event.severity), "{}: {}{}", event.kind, event.message, subject);
+  log_fields("events", level_of(event.severity),
+             {{"instance", event.instance.value_or("")},
+              {"firmware", event.firmware.value_or("")},
+              {"blob", event.blob ? event.blob->hex() : std::string()},
+              {"device", event.device.value_or("")}},
+             (event.instance ? *event.instance + ": " : std::string()) + event.kind + ": " +
+                 (event.firmware ? *event.firmware + ": " : std::string()) + event.message);
 
   auto kept = std::make_shared<state::Event>(std::move(event));
   db_.write(

@@ -4,7 +4,6 @@
 
 #include "firmware/version.hpp"
 #include "gateway/blob.hpp"
-#include "otagate/storage.h"
 
 namespace otagate::gateway {
 

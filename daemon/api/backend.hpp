@@ -1,0 +1,121 @@
+// What the admin API asks of the daemon. The composition root implements it over the gateway.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cache/types.hpp"
+#include "config/config.hpp"
+#include "core/digest.hpp"
+#include "core/error.hpp"
+#include "plugin/registry.hpp"
+#include "state/database.hpp"
+#include "state/events.hpp"
+#include "state/firmware.hpp"
+#include "state/objects.hpp"
+
+namespace otagate::api {
+
+struct StatusView {
+  bool ok = true;
+  std::vector<std::string> problems;  // one sentence each, empty when ok
+  std::string version;
+  std::string name;  // of this gateway
+  std::int64_t started_ms = 0;
+  std::int64_t uptime_ms = 0;
+  bool clock_synchronised = false;
+  std::string config_file;
+  std::string reload_error;
+};
+
+struct StoreView {
+  config::Store config;
+  plugin::InstanceState state = plugin::InstanceState::stopped;
+  std::string reason;  // why it is not running
+  std::string phase;   // "idle", "listing", "examining"
+  std::int64_t last_sync_ms = 0;
+  std::int64_t last_ok_ms = 0;
+  std::string last_error;
+  std::uint64_t objects = 0;
+  std::uint64_t skipped = 0;
+  std::uint64_t requests = 0;
+  std::uint64_t body_bytes = 0;
+  std::uint64_t errors = 0;
+  std::int64_t open_for_ms = 0;  // requests to it fail at once for so long
+  std::int64_t next_in_ms = 0;   // until the next listing
+};
+
+struct FirmwareView {
+  state::Firmware firmware;
+  std::string tag;
+  std::optional<Digest> digest;
+  std::int64_t modified_ms = 0;
+};
+
+struct FirmwarePage {
+  std::vector<FirmwareView> items;
+  std::string next;  // empty: that was the last page
+};
+
+struct FirmwareQuery {
+  std::string name, type, store;  // empty: all
+  std::string cursor;
+  std::size_t limit = 100;
+  bool shadowed = false;  // also what another store's firmware of the same name hides
+};
+
+// Thread-safe. Functions with a reply call back exactly once, inline or on a thread of the daemon: the
+// reply must not block. The others return at once or after a short wait and are not for the thread of
+// an event loop that also serves devices.
+class Backend {
+ public:
+  template <class T>
+  using Reply = std::function<void(Result<T>)>;
+
+  virtual ~Backend() = default;
+
+  virtual StatusView status() const = 0;
+  virtual config::Config config() const = 0;
+  virtual std::vector<plugin::PluginInfo> plugins() const = 0;
+  virtual std::vector<plugin::InstanceStatus> instances() const = 0;
+  virtual std::vector<StoreView> stores() const = 0;
+  virtual cache::Stats cache_stats() const = 0;
+  virtual state::Stats state_stats() const = 0;
+  virtual std::vector<cache::BlobRecord> blobs() const = 0;
+  virtual std::optional<cache::BlobRecord> blob(const Digest& digest) const = 0;
+  virtual std::vector<cache::FillInfo> fills() const = 0;
+
+  virtual void sync_store(const std::string& name, Reply<void> reply) = 0;
+  // Objects of a store by key; with only_skipped those that are not firmware, with the reason.
+  virtual void objects(const std::string& store, std::string after, std::size_t limit, bool only_skipped,
+                       Reply<std::vector<state::Object>> reply) = 0;
+  virtual void catalog(FirmwareQuery query, Reply<FirmwarePage> reply) = 0;
+  // One, or several when the device type is open. `version` may be "latest".
+  virtual void resolve(std::string name, std::string version, std::string type,
+                       Reply<std::vector<FirmwareView>> reply) = 0;
+  // Brings it into the cache; replies when it is verified there. Rejected firmware is tried once more.
+  virtual void fetch(std::int64_t firmware, Reply<cache::BlobRecord> reply) = 0;
+  virtual void pin(const Digest& digest, std::string reason, Reply<void> reply) = 0;
+  virtual void unpin(const Digest& digest, Reply<void> reply) = 0;
+  virtual void evict(const Digest& digest, Reply<void> reply) = 0;
+  virtual void verify(const Digest& digest, Reply<void> reply) = 0;
+
+  virtual void events(state::EventQuery query, Reply<std::vector<state::Event>> reply) = 0;
+  // The follower is called on a thread of the daemon, in order; it must not block or (un)follow.
+  virtual std::uint64_t follow(std::function<void(const state::Event&)> follower) = 0;
+  virtual void unfollow(std::uint64_t id) = 0;
+
+  // Writes a consistent copy of the state database to a new file in the folder of the state, named by
+  // the daemon; replies with its path.
+  virtual void backup_state(Reply<std::string> reply) = 0;
+  // "info", or a level for one module; until the next reload or restart.
+  virtual Result<void> set_log_level(const std::string& module, const std::string& level) = 0;
+  // Reads the configuration again, as SIGHUP does; replies with the settings that need a restart.
+  virtual void reload(Reply<std::vector<std::string>> reply) = 0;
+};
+
+}  // namespace otagate::api
