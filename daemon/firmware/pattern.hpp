@@ -16,7 +16,7 @@ struct PatternMatch {
 
 // Compiled once, matched against whole keys; immutable, any thread.
 //
-//   {name} {type}   one or more characters except '/', as few as possible
+//   {name} {type}   one or more characters except '/', as few as possible from left to right
 //   {version}       at most one; where several places fit, the best shape wins (semantic, dotted,
 //                   integer), then the last place, then the longest text. So `{name}-{version}.bin`
 //                   takes "1.2.3-rc.1" out of "a-2-1.2.3-rc.1.bin". A leading "v" is left out.
@@ -40,6 +40,7 @@ class Pattern {
     Kind kind;
     std::string literal;
   };
+  struct Matcher;
   Pattern() = default;
 
   std::string text_;

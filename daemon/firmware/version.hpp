@@ -34,30 +34,35 @@ std::partial_ordering compare(std::string_view a, std::string_view b);
 // "The device runs it": equal normalised texts, or semantic versions that are equal with their build.
 bool same(std::string_view a, std::string_view b);
 
-// Feeds `text` byte by byte and says after each one the shape of what was read so far: for finding
-// where a version ends. No allocation; stops to say anything but none once the text cannot go on.
+// Reads a version byte by byte and says after each one what was read so far looks like: for finding
+// where a version ends. No allocation. Does not take a leading "v".
 class VersionScanner {
  public:
-  // The shape of all bytes so far, and dead() when no further byte can make a version.
   VersionShape next(char c);
+  // True when no further byte can make a version of it.
   bool dead() const { return semantic_ == Semantic::dead && plain_ == Plain::dead; }
 
  private:
   enum class Semantic { core, prerelease, build, dead };
   enum class Plain { digits, suffix, dead };
-  VersionShape semantic_step(char c);
+  bool semantic_step(char c);
   VersionShape plain_step(char c);
-  bool end_prerelease_identifier() const;
+  bool core_step(char c);
+  void start_identifier() { identifier_ = Identifier{}; }
 
+  // The number or dot-separated identifier that is being read.
+  struct Identifier {
+    std::size_t length = 0;
+    bool numeric = true;
+    bool leading_zero = false;
+  };
   std::size_t length_ = 0;
   Semantic semantic_ = Semantic::core;
-  int parts_ = 0;           // complete numbers of the core
-  std::size_t digits_ = 0;  // of the current number or identifier
-  bool leading_zero_ = false;
-  bool numeric_ = true;  // the current identifier has digits only
+  Identifier identifier_;
+  int core_dots_ = 0;
   Plain plain_ = Plain::digits;
-  int dots_ = 0;
-  std::size_t plain_digits_ = 0;
+  int plain_dots_ = 0;
+  std::size_t plain_digits_ = 0;  // since the last dot
 };
 
 }  // namespace otagate::firmware
