@@ -25,14 +25,14 @@ struct FileStamp {
 };
 
 struct Blob {
-  Digest digest;
+  Digest digest{};
   std::uint64_t size = 0;
   std::int64_t added_ms = 0;
   std::int64_t used_sequence = 0;  // order of last use: eviction goes by this, no clock
   std::int64_t used_ms = 0;        // for the TTL, on a synchronised clock
   BlobState state = BlobState::ok;
-  std::optional<std::string> reason;  // of the quarantine
-  FileStamp file;
+  std::optional<std::string> reason{};  // of the quarantine
+  FileStamp file{};
   std::int64_t pins = 0;  // joined on reading, ignored on writing
 };
 
@@ -61,7 +61,7 @@ Result<void> quarantine_blob(Writer& db, const Digest& digest, std::string_view 
 Result<void> delete_blob(Writer& db, const Digest& digest);
 
 struct BlobUse {
-  Digest digest;
+  Digest digest{};
   std::int64_t sequence = 0;
   std::int64_t wall_ms = 0;
 };
@@ -77,9 +77,9 @@ Result<std::optional<Verified>> find_verification(Reader& db, const Digest& blob
 // A pin keeps a blob from eviction, also one that is not there yet. `owner` is "operator" or, later, a
 // deployment; one pin per owner.
 struct Pin {
-  Digest digest;
-  std::string owner;
-  std::string reason;
+  Digest digest{};
+  std::string owner{};
+  std::string reason{};
   std::int64_t added_ms = 0;
 };
 Result<void> put_pin(Writer& db, const Pin& pin);

@@ -41,7 +41,7 @@ struct Options {
   // open() runs quick_check on files up to this size, and on any size after an unclean stop.
   std::uint64_t always_check_bytes = 32 << 20;
   // Empty: the kernel's boot id.
-  std::string boot_id;
+  std::string boot_id{};
 };
 
 struct Stats {

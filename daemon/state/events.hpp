@@ -17,15 +17,15 @@ struct Event {
   std::int64_t sequence = 0;  // given on append; grows, never used twice
   std::int64_t wall_ms = 0;
   bool clock_synchronised = false;  // whether wall_ms can be believed
-  std::string kind;                 // "republished", "verify.failed", ...
+  std::string kind{};               // "republished", "verify.failed", ...
   Severity severity = Severity::info;
   // Subjects, where the event has them.
-  std::optional<std::string> instance;  // store or transport
-  std::optional<std::string> firmware;  // "name/version/type"
-  std::optional<Digest> blob;
-  std::optional<std::string> device;
-  std::string message;  // one line for people
-  std::string data;     // JSON object for machines; empty: none
+  std::optional<std::string> instance{};  // store or transport
+  std::optional<std::string> firmware{};  // "name/version/type"
+  std::optional<Digest> blob{};
+  std::optional<std::string> device{};
+  std::string message{};  // one line for people
+  std::string data{};     // JSON object for machines; empty: none
 };
 
 struct EventLimits {
@@ -43,10 +43,10 @@ Result<std::int64_t> prune_events(Writer& db, const EventLimits& limits, std::in
                                   bool clock_synchronised);
 
 struct EventQuery {
-  std::optional<std::int64_t> after;   // ascending from there
-  std::optional<std::int64_t> before;  // descending from there; ignored if `after` is set
-  std::optional<std::string> kind;     // exact, or "verify." for all that start so
-  std::size_t limit = 100;             // bounded by kEventPage
+  std::optional<std::int64_t> after{};   // ascending from there
+  std::optional<std::int64_t> before{};  // descending from there; ignored if `after` is set
+  std::optional<std::string> kind{};     // exact, or "verify." for all that start so
+  std::size_t limit = 100;               // bounded by kEventPage
 };
 inline constexpr std::size_t kEventPage = 1000;
 

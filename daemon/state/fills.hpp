@@ -14,10 +14,10 @@ namespace otagate::state {
 
 struct Fill {
   std::int64_t id = 0;  // names fills/<id>.part and .map; never used twice
-  VersionKey version;
+  VersionKey version{};
   std::int64_t generation = 1;
-  std::optional<Digest> expected_digest;
-  std::optional<std::uint64_t> size;
+  std::optional<Digest> expected_digest{};
+  std::optional<std::uint64_t> size{};
   std::int64_t started_ms = 0;
 };
 

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,24 +23,26 @@ struct Firmware {
   std::int64_t id = 0;
   std::int64_t object = 0;
   std::int64_t store = 0;
-  std::string name;
-  std::string version;
-  std::string type;
-  std::string kind = "firmware";          // or "software", "patch"
-  std::optional<std::string> dependency;  // of a patch: the version it applies to
-  std::string format;                     // "mcuboot", "esp-idf", "" where unknown
-  std::optional<std::uint64_t> size;
-  std::optional<Digest> expected_digest;  // from metadata, index or operator; binding
-  std::optional<Digest> blob;             // set once the bytes were verified
+  std::string name{};
+  std::string version{};
+  std::string type{};
+  std::string kind = "firmware";            // or "software", "patch"
+  std::optional<std::string> dependency{};  // of a patch: the version it applies to
+  std::string format{};                     // "mcuboot", "esp-idf", "" where unknown
+  std::optional<std::uint64_t> size{};
+  std::optional<Digest> expected_digest{};  // from metadata, index or operator; binding
+  std::optional<Digest> blob{};             // once the bytes were verified; stays when they are evicted
   Verified verified = Verified::none;
   std::int64_t sequence = 0;  // the store's own order, newest highest
   // Joined on reading, ignored on writing:
-  std::string store_name;
+  std::string store_name{};
   int store_priority = 0;
-  std::string key;
-  std::string change_token;
+  std::string key{};
+  std::string change_token{};
   std::uint32_t object_flags = 0;
-  bool shadowed = false;  // filled by page_catalog only
+  bool cached = false;    // the blob is here and sound
+  bool shadowed = false;  // another row of the triple wins
+  bool conflict = false;  // another row of the triple has another digest
 };
 
 // The winner of each type that has this name and version, by type; with `type`, of that one. Empty: not
@@ -49,9 +52,9 @@ Result<std::vector<Firmware>> resolve(Reader& db, std::string_view name, std::st
 
 // Catalog order: (name, version, type, store, id), text compared by bytes; SemVer order is the caller's.
 struct CatalogCursor {
-  std::string name;
-  std::string version;
-  std::string type;
+  std::string name{};
+  std::string version{};
+  std::string type{};
   std::int64_t store = 0;
   std::int64_t id = 0;
 
@@ -60,18 +63,18 @@ struct CatalogCursor {
 };
 
 struct CatalogQuery {
-  std::optional<std::string> name;
-  std::optional<std::string> type;
-  std::optional<std::string> store;
+  std::optional<std::string> name{};
+  std::optional<std::string> type{};
+  std::optional<std::string> store{};
   bool winners_only = false;  // leave out what is shadowed
-  std::optional<CatalogCursor> after;
+  std::optional<CatalogCursor> after{};
   std::size_t limit = 100;  // bounded by kCatalogPage
 };
 inline constexpr std::size_t kCatalogPage = 1000;
 
 struct CatalogPage {
-  std::vector<Firmware> items;
-  std::optional<CatalogCursor> next;  // none: this was the last page
+  std::vector<Firmware> items{};
+  std::optional<CatalogCursor> next{};  // none: this was the last page
 };
 Result<CatalogPage> page_catalog(Reader& db, const CatalogQuery& query);
 
@@ -80,8 +83,9 @@ Result<std::vector<Firmware>> firmware_of_object(Reader& db, std::int64_t object
 // Rows whose blob is `digest`, else whose expected digest is: who may see /blobs/sha256/<hex>. At most 64.
 Result<std::vector<Firmware>> firmware_of_digest(Reader& db, const Digest& digest);
 
-// Rows of one triple whose digests (blob, else expected) differ, winner first; at most `limit` rows.
-Result<std::vector<Firmware>> page_conflicts(Reader& db, std::size_t limit);
+// All rows of one triple, winner first: where they conflict, who has what. At most 64.
+Result<std::vector<Firmware>> firmware_of_triple(Reader& db, std::string_view name, std::string_view version,
+                                                 std::string_view type);
 
 // Inserts or updates by (object, name, version, type); returns the row's id.
 Result<std::int64_t> put_firmware(Writer& db, const Firmware& firmware);
@@ -91,7 +95,4 @@ Result<void> keep_firmware(Writer& db, std::int64_t object, std::span<const std:
 // After a fill: every row of that object gets the blob, its size and the level.
 Result<void> set_blob(Writer& db, std::int64_t object, const Digest& blob, std::uint64_t size,
                       Verified verified);
-// The blob was evicted, quarantined or superseded. `blob` becomes NULL where it was `digest`.
-Result<void> clear_blob(Writer& db, const Digest& digest);
-
 }  // namespace otagate::state

@@ -14,7 +14,7 @@ namespace otagate::state {
 
 struct CheckReport {
   int schema_version = 0;
-  std::vector<std::string> problems;  // empty: sound; at most 100
+  std::vector<std::string> problems{};  // empty: sound; at most 100
 };
 
 // PRAGMA integrity_check and foreign_key_check, application id and schema version.
@@ -28,5 +28,8 @@ Result<void> backup_file(const std::filesystem::path& path, const std::filesyste
 // it replaces, however damaged, are kept as "<path>.replaced-N". A backup that fails its check or has a
 // newer schema is refused and nothing changes.
 Result<void> restore_file(const std::filesystem::path& path, const std::filesystem::path& from);
+
+// The first half of a restore: `copy` becomes a checked, migrated and synced copy of `from`.
+Result<void> make_restorable_copy(const std::filesystem::path& from, const std::filesystem::path& copy);
 
 }  // namespace otagate::state

@@ -19,14 +19,14 @@ inline constexpr std::size_t kObjectPage = 1000;  // keys or rows per call at mo
 struct Object {
   std::int64_t id = 0;
   std::int64_t store = 0;
-  std::string key;           // UTF-8, as the store names it
-  std::string change_token;  // differs whenever the bytes may (ETag, mtime+size, digest, ...)
-  std::optional<std::uint64_t> size;
-  std::uint32_t flags = 0;       // of the storage ABI: ranges, ...
-  std::optional<Digest> digest;  // as claimed by the store or the metadata; not verified
-  std::optional<std::int64_t> modified_ms;
-  std::string metadata;                // packed by the caller; opaque here
-  std::optional<std::string> skipped;  // why it is not firmware; none if it is
+  std::string key{};           // UTF-8, as the store names it
+  std::string change_token{};  // differs whenever the bytes may (ETag, mtime+size, digest, ...)
+  std::optional<std::uint64_t> size{};
+  std::uint32_t flags = 0;         // of the storage ABI: ranges, ...
+  std::optional<Digest> digest{};  // as claimed by the store or the metadata; not verified
+  std::optional<std::int64_t> modified_ms{};
+  std::string metadata{};                // packed by the caller; opaque here
+  std::optional<std::string> skipped{};  // why it is not firmware; none if it is
 };
 
 // A set of object ids, one bit each. Not thread-safe.
@@ -45,9 +45,9 @@ Result<std::vector<std::optional<Object>>> find_objects(Reader& db, std::int64_t
 Result<std::optional<Object>> find_object(Reader& db, std::int64_t store, std::string_view key);
 Result<std::optional<Object>> get_object(Reader& db, std::int64_t id);
 
-// The store's objects with id > after, by id, at most `limit` (bounded by kObjectPage). With only_skipped,
-// those that are not firmware.
-Result<std::vector<Object>> page_objects(Reader& db, std::int64_t store, std::int64_t after,
+// The store's objects with key > after, in byte order of the keys, at most `limit` (bounded by
+// kObjectPage). With only_skipped, those that are not firmware.
+Result<std::vector<Object>> page_objects(Reader& db, std::int64_t store, std::string_view after,
                                          std::size_t limit, bool only_skipped = false);
 
 struct ObjectCounts {
@@ -63,12 +63,13 @@ Result<std::int64_t> put_object(Writer& db, const Object& object);
 // Deletes an object and its firmware rows.
 Result<void> delete_object(Writer& db, std::int64_t id);
 
-// Of the store's objects with id > after, the next page that is not in `seen`: the vanished. `next` is the
+// Of the store's objects with key > after, the next that are not in `seen`: the vanished. `next` is the
 // `after` of the next call, nullopt at the end. A page may be empty while next is not.
 struct VanishedPage {
-  std::vector<Object> objects;
-  std::optional<std::int64_t> next;
+  std::vector<Object> objects{};
+  std::optional<std::string> next{};
 };
-Result<VanishedPage> page_vanished(Reader& db, std::int64_t store, std::int64_t after, const SeenIds& seen);
+Result<VanishedPage> page_vanished(Reader& db, std::int64_t store, std::string_view after,
+                                   const SeenIds& seen);
 
 }  // namespace otagate::state

@@ -100,14 +100,15 @@ class Reader {
     return items;
   }
 
-  // The first row, or nullopt where there is none.
+  // The first row, or nullopt where there is none. Steps to the end all the same, as INSERT ... RETURNING
+  // wants it; a query that may find more carries LIMIT 1.
   template <class Read>
   auto one(std::string_view sql, Values values, Read read)
       -> Result<std::optional<decltype(read(std::declval<const Row&>()))>> {
     std::optional<decltype(read(std::declval<const Row&>()))> item;
     auto done = each(sql, values, [&](const Row& row) {
-      item.emplace(read(row));
-      return false;
+      if (!item) item.emplace(read(row));
+      return true;
     });
     if (!done) return fail(std::move(done).error());
     return item;
@@ -122,10 +123,12 @@ class Writer : public Reader {
  public:
   using Reader::Reader;
 
-  // Runs one statement to its end; returns the number of rows it inserted, updated or deleted.
-  Result<std::int64_t> run(std::string_view sql, Values values);
-  // Runs an INSERT and returns the new row's id.
-  Result<std::int64_t> insert(std::string_view sql, Values values);
+  // Runs one statement to its end.
+  Result<void> run(std::string_view sql, Values values);
+  // The same; returns the number of rows it inserted, updated or deleted.
+  Result<std::int64_t> run_counted(std::string_view sql, Values values);
+  // Runs an INSERT or UPDATE that ends in RETURNING one number, and returns that; 0 if no row was touched.
+  Result<std::int64_t> returning(std::string_view sql, Values values);
 };
 
 }  // namespace otagate::state

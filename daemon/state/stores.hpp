@@ -13,24 +13,24 @@
 namespace otagate::state {
 
 struct StoreConfig {
-  std::string name;
-  std::string plugin;
+  std::string name{};
+  std::string plugin{};
   int priority = 0;  // higher wins where two stores have the same firmware
 };
 
 struct Store {
   std::int64_t id = 0;
-  std::string name;
-  std::string plugin;
+  std::string name{};
+  std::string plugin{};
   int priority = 0;
   bool configured = false;         // false: gone from the config; its rows stay, its firmware is not listed
-  std::string list_cursor;         // where an interrupted listing goes on; opaque; empty: from the start
+  std::string list_cursor{};       // where an interrupted listing goes on; opaque; empty: from the start
   std::int64_t sync_sequence = 0;  // grows by one with each completed listing
   std::int64_t last_sync_ms = 0;   // wall clock of the last listing's end, good or not; 0: never
   std::int64_t last_ok_ms = 0;
-  std::optional<std::string> last_error;  // of the last listing; none if it was good
-  std::uint64_t requests = 0;             // since the store was first configured
-  std::uint64_t body_bytes = 0;           // object bytes read from it
+  std::optional<std::string> last_error{};  // of the last listing; none if it was good
+  std::uint64_t requests = 0;               // since the store was first configured
+  std::uint64_t body_bytes = 0;             // object bytes read from it
 };
 
 // Makes the table agree with the config: adds, updates, marks all others as not configured. Returns the

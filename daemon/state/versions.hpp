@@ -13,15 +13,15 @@ namespace otagate::state {
 
 struct VersionKey {
   std::int64_t store = 0;
-  std::string key;
-  std::string change_token;
+  std::string key{};
+  std::string change_token{};
 };
 
 struct ObjectVersion {
   std::int64_t id = 0;
-  std::int64_t generation = 1;     // grows when a fill of it failed verification
-  std::optional<std::string> tag;  // of this generation; none before its first answer
-  std::optional<Digest> digest;    // first recorded: binding where upstream claims none
+  std::int64_t generation = 1;       // grows when a fill of it failed verification
+  std::optional<std::string> tag{};  // of this generation; none before its first answer
+  std::optional<Digest> digest{};    // first recorded: binding where upstream claims none
 };
 
 Result<std::optional<ObjectVersion>> find_version(Reader& db, const VersionKey& key);
@@ -36,7 +36,7 @@ Result<std::int64_t> retire_tag(Writer& db, const VersionKey& key);
 Result<Digest> settle_digest(Writer& db, const VersionKey& key, const Digest& digest);
 
 struct Rejection {
-  std::string reason;
+  std::string reason{};
   std::int64_t wall_ms = 0;
 };
 

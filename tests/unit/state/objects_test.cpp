@@ -1,0 +1,153 @@
+#include "state/objects.hpp"
+
+#include <gmock/gmock.h>
+
+#include <fstream>
+#include <string>
+
+#include "state/firmware.hpp"
+#include "unit/state/support.hpp"
+
+namespace otagate::state {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+class Objects : public StateTest {
+ protected:
+  Object object(std::string key, std::string token = "t1") const {
+    return {.id = 0, .store = far_, .key = std::move(key), .change_token = std::move(token), .size = 100};
+  }
+  std::int64_t put(const Object& item) {
+    return write([&](Writer& w) { return put_object(w, item); });
+  }
+};
+
+TEST_F(Objects, KeepEveryFieldOfAnyKey) {
+  Object item = object(std::string("a b/c+d%/\xc3\xbc\0.bin", 15));
+  item.size = std::nullopt;
+  item.flags = 0xffffffff;
+  item.digest = digest_of("x");
+  item.modified_ms = -5;
+  item.metadata = "name=x";
+  item.skipped = "no version in its name";
+  item.id = put(item);
+  const auto found = read([&](Reader& r) { return find_object(r, far_, item.key); });
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->id, item.id);
+  EXPECT_EQ(found->key, item.key);
+  EXPECT_EQ(found->size, std::nullopt);
+  EXPECT_EQ(found->flags, 0xffffffffU);
+  EXPECT_EQ(found->digest, digest_of("x"));
+  EXPECT_EQ(found->modified_ms, -5);
+  EXPECT_EQ(found->metadata, "name=x");
+  EXPECT_EQ(found->skipped, item.skipped);
+  EXPECT_FALSE(read([&](Reader& r) { return find_object(r, near_, item.key); }));
+}
+
+TEST_F(Objects, KeepTheirIdWhenTheyChange) {
+  const std::int64_t id = put(object("k", "t1"));
+  EXPECT_EQ(put(object("k", "t2")), id);
+  EXPECT_EQ(read([&](Reader& r) { return get_object(r, id); })->change_token, "t2");
+}
+
+TEST_F(Objects, AreFoundInTheOrderAskedFor) {
+  put(object("b"));
+  put(object("a"));
+  const std::string keys[] = {"a", "missing", "b"};
+  const auto found = read([&](Reader& r) { return find_objects(r, far_, keys); });
+  ASSERT_THAT(found, SizeIs(3));
+  EXPECT_EQ(found[0]->key, "a");
+  EXPECT_FALSE(found[1]);
+  EXPECT_EQ(found[2]->key, "b");
+}
+
+TEST_F(Objects, ArePagedAndCounted) {
+  for (const char* key : {"c", "a", "d", "b"}) {
+    Object item = object(key);
+    if (item.key == "d") item.skipped = "why";
+    put(item);
+  }
+  Object other = object("z");
+  other.store = near_;
+  put(other);
+  const auto keys = [&](std::string_view after, std::size_t limit, bool skipped) {
+    std::vector<std::string> list;
+    for (const Object& item : read([&](Reader& r) { return page_objects(r, far_, after, limit, skipped); }))
+      list.push_back(item.key);
+    return list;
+  };
+  EXPECT_THAT(keys("", 3, false), ElementsAre("a", "b", "c"));
+  EXPECT_THAT(keys("c", 3, false), ElementsAre("d"));
+  EXPECT_THAT(keys("", 3, true), ElementsAre("d"));
+  const auto counts = read([&](Reader& r) { return count_objects(r, far_); });
+  EXPECT_EQ(counts.objects, 4U);
+  EXPECT_EQ(counts.skipped, 1U);
+}
+
+TEST_F(Objects, DeletedOnesTakeTheirFirmwareAlong) {
+  const std::int64_t id = put(object("k"));
+  write([&](Writer& w) {
+    return put_firmware(w, {.object = id, .store = far_, .name = "n", .version = "1", .type = "t"});
+  });
+  write([&](Writer& w) { return delete_object(w, id); });
+  EXPECT_THAT(read([&](Reader& r) { return resolve(r, "n", "1", std::nullopt); }), IsEmpty());
+}
+
+TEST_F(Objects, EmptyKeyIsRefused) {
+  EXPECT_FALSE(db_->write_sync([&](Writer& w) { return put_object(w, object("")); }));
+}
+
+std::size_t resident_kib() {
+  std::ifstream status("/proc/self/status");
+  std::string word;
+  while (status >> word)
+    if (word == "VmRSS:") break;
+  std::size_t kib = 0;
+  status >> kib;
+  return kib;
+}
+
+// The shape of a sync: pages of keys looked up, seen ids kept, the vanished deleted at the end.
+TEST_F(Objects, HundredThousandSyncWithoutAWriteAndInLittleMemory) {
+  constexpr int kObjects = 100'000;
+  constexpr int kPage = 1000;
+  const auto key = [](int i) { return "firmware/releases/device-" + std::to_string(i) + "/image-1.2.3.bin"; };
+  const std::size_t memory_before = resident_kib();
+  for (int first = 0; first < kObjects; first += kPage)
+    write([&](Writer& w) -> Result<void> {
+      for (int i = first; i < first + kPage; ++i)
+        if (auto id = put_object(w, object(key(i))); !id) return fail(id.error());
+      return {};
+    });
+
+  const std::uint64_t commits_before = db_->stats().commits;
+  SeenIds seen;
+  for (int first = 0; first < kObjects; first += kPage) {
+    std::vector<std::string> keys;
+    for (int i = first; i < first + kPage; ++i)
+      if (i % 10'000 != 7) keys.push_back(key(i));  // ten of them have gone
+    for (const auto& item : read([&](Reader& r) { return find_objects(r, far_, keys); })) {
+      ASSERT_TRUE(item);
+      seen.add(item->id);
+    }
+  }
+  std::vector<std::string> vanished;
+  std::optional<std::string> after = "";
+  while (after) {
+    auto page = read([&](Reader& r) { return page_vanished(r, far_, *after, seen); });
+    for (const Object& item : page.objects) vanished.push_back(item.key);
+    after = page.next;
+  }
+  EXPECT_THAT(vanished, SizeIs(10));
+  EXPECT_THAT(vanished, testing::Contains(key(20'007)));
+  EXPECT_EQ(db_->stats().commits, commits_before);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  EXPECT_LT(resident_kib(), memory_before + 20 * 1024);
+#endif
+}
+
+}  // namespace
+}  // namespace otagate::state
