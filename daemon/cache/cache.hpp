@@ -25,6 +25,8 @@
 
 namespace otagate::cache {
 
+class Core;
+
 using ReaderPtr = std::shared_ptr<Reader>;
 
 // What to open. At least one of `digest` and `source` must be there.
@@ -60,6 +62,8 @@ class Cache {
     RetryPolicy retry;
     Environment environment;
     std::vector<BlobRecord> known;  // what the journal has
+    // How often age, free space and scrub are looked at, and use is journaled.
+    std::chrono::milliseconds maintenance_period{60'000};
   };
   using OpenCallback = std::function<void(Result<ReaderPtr>)>;
   using DoneCallback = std::function<void(Result<void>)>;
@@ -122,7 +126,6 @@ class Cache {
   void stop();
 
  private:
-  class Core;
   explicit Cache(std::shared_ptr<Core> core);
   std::shared_ptr<Core> core_;
 };

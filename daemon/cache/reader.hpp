@@ -1,6 +1,7 @@
 // A reader: a read-only descriptor of a blob, complete or still being filled, and which parts are readable.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -60,7 +61,9 @@ class Reader {
   const std::shared_ptr<Feed>& feed() const { return feed_; }
 
  private:
-  std::shared_ptr<Feed> feed_;
+  const std::shared_ptr<Feed> feed_;
+  const std::uint64_t id_;
+  std::atomic<bool> waited_{false};
 };
 
 }  // namespace otagate::cache
