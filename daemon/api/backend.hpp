@@ -112,6 +112,8 @@ class Backend {
   // Writes a consistent copy of the state database to a new file in the folder of the state, named by
   // the daemon; replies with its path.
   virtual void backup_state(Reply<std::string> reply) = 0;
+  // Replaces the state by a backup and starts the gateway anew, in the same process.
+  virtual void restore_state(std::string from, Reply<void> reply) = 0;
   // "info", or a level for one module; until the next reload or restart.
   virtual Result<void> set_log_level(const std::string& module, const std::string& level) = 0;
   // Reads the configuration again, as SIGHUP does; replies with the settings that need a restart.

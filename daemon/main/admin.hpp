@@ -1,0 +1,74 @@
+// The admin API's view of the daemon, over the gateway.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "api/backend.hpp"
+#include "gateway/gateway.hpp"
+
+namespace otagate {
+
+// Thread-safe. Outlived by the gateway.
+class Admin final : public api::Backend {
+ public:
+  // `reload` queues a reload on the control thread; its reply comes when that is through.
+  using Reload = std::function<void(Reply<std::vector<std::string>> reply)>;
+
+  // `restart` ends this gateway soon and starts another in the same process.
+  Admin(gateway::Gateway& gateway, std::string version, Reload reload, std::function<void()> restart)
+      : gateway_(gateway),
+        version_(std::move(version)),
+        reload_(std::move(reload)),
+        restart_(std::move(restart)) {}
+
+  api::StatusView status() const override;
+  config::Config config() const override { return gateway_.config(); }
+  std::vector<plugin::PluginInfo> plugins() const override { return gateway_.plugins(); }
+  std::vector<plugin::InstanceStatus> instances() const override { return gateway_.instances(); }
+  std::vector<api::StoreView> stores() const override;
+  cache::Stats cache_stats() const override { return gateway_.cache().stats(); }
+  state::Stats state_stats() const override { return gateway_.database().stats(); }
+  std::vector<cache::BlobRecord> blobs() const override { return gateway_.cache().blobs(); }
+  std::optional<cache::BlobRecord> blob(const Digest& digest) const override {
+    return gateway_.cache().blob(digest);
+  }
+  std::vector<cache::FillInfo> fills() const override { return gateway_.cache().fills(); }
+
+  void sync_store(const std::string& name, Reply<void> reply) override {
+    gateway_.sync_store(name, std::move(reply));
+  }
+  void objects(const std::string& store, std::string after, std::size_t limit, bool only_skipped,
+               Reply<std::vector<state::Object>> reply) override;
+  void catalog(api::FirmwareQuery query, Reply<api::FirmwarePage> reply) override;
+  void resolve(std::string name, std::string version, std::string type,
+               Reply<std::vector<api::FirmwareView>> reply) override;
+  void fetch(std::int64_t firmware, Reply<cache::BlobRecord> reply) override;
+  void pin(const Digest& digest, std::string reason, Reply<void> reply) override {
+    gateway_.pin(digest, std::move(reason), std::move(reply));
+  }
+  void unpin(const Digest& digest, Reply<void> reply) override { gateway_.unpin(digest, std::move(reply)); }
+  void evict(const Digest& digest, Reply<void> reply) override {
+    gateway_.cache().evict(digest, std::move(reply));
+  }
+  void verify(const Digest& digest, Reply<void> reply) override {
+    gateway_.cache().verify(digest, std::move(reply));
+  }
+  void events(state::EventQuery query, Reply<std::vector<state::Event>> reply) override;
+  std::uint64_t follow(std::function<void(const state::Event&)> follower) override {
+    return gateway_.events().follow(std::move(follower));
+  }
+  void unfollow(std::uint64_t id) override { gateway_.events().unfollow(id); }
+  void backup_state(Reply<std::string> reply) override;
+  void restore_state(std::string from, Reply<void> reply) override;
+  Result<void> set_log_level(const std::string& module, const std::string& level) override;
+  void reload(Reply<std::vector<std::string>> reply) override { reload_(std::move(reply)); }
+
+ private:
+  gateway::Gateway& gateway_;
+  const std::string version_;
+  const Reload reload_;
+  const std::function<void()> restart_;
+};
+
+}  // namespace otagate
