@@ -80,7 +80,6 @@ group = ""
 [cache]
 max_size = "1GiB"
 min_free = "64MiB"
-min_free_percent = 0
 
 [[store]]
 name = "demo"

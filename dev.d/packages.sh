@@ -19,7 +19,7 @@ packages_for() {
         "libboost-filesystem$boost-dev libboost-system$boost-dev" \
         "libcli11-dev libcoap3-dev libcurl4-openssl-dev libexpected-dev libfmt-dev libpugixml-dev" \
         "libspdlog-dev libsqlite3-dev libssl-dev libsystemd-dev libtomlplusplus-dev" \
-        "prometheus-cpp-dev"
+        "prometheus-cpp-dev rapidjson-dev"
       ;;
     test)
       echo "attr clang curl faketime git libcoap3-bin libfuse3-dev fuse3 libgmock-dev libgtest-dev" \

@@ -119,7 +119,7 @@ class Gateway:
             },
             "api": {"socket": str(self.socket_path), "group": ""},
             # Tests say themselves when they want a floor: the machine's own disk may be nearly full.
-            "cache": {"min_free": "0", "min_free_percent": 0},
+            "cache": {"min_free": 0},
             "log": {"level": "debug", "format": "text"},
             "store": [],
             "transport": [],

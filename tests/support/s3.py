@@ -101,6 +101,6 @@ class S3Server:
             secret.chmod(0o600)
         return {
             "endpoint": endpoint or self.endpoint, "bucket": self.bucket, "region": "us-east-1",
-            "addressing": "path", "access_key_id": self.access_key,
-            "secret_access_key": {"file": str(secret)}, **more,
+            "addressing": "path", "access_key": self.access_key,
+            "secret_key": {"file": str(secret)}, **more,
         }
