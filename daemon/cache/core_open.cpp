@@ -1,4 +1,6 @@
 // Core, the part that answers open().
+#include <fcntl.h>
+
 #include <algorithm>
 #include <utility>
 
