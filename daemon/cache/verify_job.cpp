@@ -44,8 +44,7 @@ void VerifyJob::open() {
   if (!identity) return end({Kind::bad, {}, identity.error().message()});
   if (identity->size != size_)
     return end(
-        {false,
-         false,
+        {Kind::bad,
          {},
          "the file has " + std::to_string(identity->size) + " bytes instead of " + std::to_string(size_)});
   before_ = *identity;
