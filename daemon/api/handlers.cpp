@@ -1,0 +1,248 @@
+#include "api/handlers.hpp"
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+
+#include "api/openapi.hpp"
+#include "api/views.hpp"
+#include "config/render.hpp"
+
+namespace otagate::api {
+
+namespace json = boost::json;
+
+namespace {
+
+constexpr std::size_t kPage = 100;
+constexpr std::size_t kMostPage = 1000;
+
+Response ok(const json::value& body) { return {200, "application/json", json::serialize(body), 0}; }
+
+template <class T>
+json::array array_of(const std::vector<T>& items) {
+  json::array array;
+  for (const T& item : items) array.emplace_back(to_json(item));
+  return array;
+}
+
+// A reply that turns a value into an answer, or an error into its answer.
+template <class T, class Render>
+Backend::Reply<T> answer(Respond respond, Render render) {
+  return [respond = std::move(respond), render = std::move(render)](Result<T> result) {
+    if (!result)
+      respond(error_response(result.error()));
+    else
+      respond(ok(render(*result)));
+  };
+}
+
+Backend::Reply<void> answer_done(Respond respond) {
+  return [respond = std::move(respond)](Result<void> result) {
+    if (!result)
+      respond(error_response(result.error()));
+    else
+      respond(ok(json::object{{"done", true}}));
+  };
+}
+
+// The {} of a blob's path.
+Result<Digest> digest_of(const Request& request) {
+  const auto digest = Digest::parse(request.path.empty() ? "" : request.path.front());
+  if (!digest) return fail(Code::invalid, "a blob is named by its SHA-256: 64 hex digits");
+  return *digest;
+}
+
+// {"key": "text"} in the body; an absent body is an empty object.
+Result<json::object> body_of(const Request& request) {
+  if (request.body.empty()) return json::object{};
+  boost::system::error_code error;
+  json::parse_options options;
+  options.max_depth = 8;
+  json::value value = json::parse(request.body, error, {}, options);
+  if (error || !value.is_object()) return fail(Code::invalid, "the body has to be a JSON object");
+  return std::move(value.as_object());
+}
+
+std::string text_of(const json::object& body, std::string_view key) {
+  const json::value* value = body.if_contains(key);
+  return value != nullptr && value->is_string() ? std::string(value->as_string()) : std::string();
+}
+
+void add_status(Router& router, Backend& backend) {
+  router.add("GET", "/api/v1/status", [&backend](const Request&, Respond respond) {
+    respond(ok(to_json(backend.status())));
+  });
+  router.add("GET", "/api/v1/plugins", [&backend](const Request&, Respond respond) {
+    respond(ok(json::object{{"plugins", array_of(backend.plugins())},
+                            {"instances", array_of(backend.instances())}}));
+  });
+  router.add("GET", "/api/v1/config", [&backend](const Request&, Respond respond) {
+    respond({200, "application/json", config::to_redacted_json(backend.config()), 0});
+  });
+  router.add("POST", "/api/v1/config/reload", [&backend](const Request&, Respond respond) {
+    backend.reload(answer<std::vector<std::string>>(std::move(respond), [](const auto& keys) {
+      json::array restart;
+      for (const std::string& key : keys) restart.emplace_back(key);
+      return json::object{{"needs_restart", std::move(restart)}};
+    }));
+  });
+  router.add("PUT", "/api/v1/log", [&backend](const Request& request, Respond respond) {
+    auto body = body_of(request);
+    if (!body) return respond(error_response(body.error()));
+    if (auto set = backend.set_log_level(text_of(*body, "module"), text_of(*body, "level")); !set)
+      return respond(error_response(set.error()));
+    respond(ok(json::object{{"done", true}}));
+  });
+  router.add("POST", "/api/v1/state/backup", [&backend](const Request&, Respond respond) {
+    backend.backup_state(answer<std::string>(
+        std::move(respond), [](const std::string& path) { return json::object{{"path", path}}; }));
+  });
+  router.add("POST", "/api/v1/state/restore", [&backend](const Request& request, Respond respond) {
+    auto body = body_of(request);
+    if (!body) return respond(error_response(body.error()));
+    const std::string from = text_of(*body, "path");
+    if (from.empty() || from.front() != '/')
+      return respond(error_response(Error(Code::invalid, "path: write the absolute path of a backup")));
+    backend.restore_state(from, answer_done(std::move(respond)));
+  });
+  router.add("GET", "/api/v1/openapi.json", [](const Request&, Respond respond) {
+    respond({200, "application/json", std::string(kOpenapi), 0});
+  });
+}
+
+void add_stores(Router& router, Backend& backend) {
+  router.add("GET", "/api/v1/stores", [&backend](const Request&, Respond respond) {
+    respond(ok(json::object{{"items", array_of(backend.stores())}}));
+  });
+  router.add("POST", "/api/v1/stores/{}/sync", [&backend](const Request& request, Respond respond) {
+    backend.sync_store(request.path[0], answer_done(std::move(respond)));
+  });
+  router.add("GET", "/api/v1/stores/{}/objects", [&backend](const Request& request, Respond respond) {
+    const auto limit = number_parameter(request, "limit", kPage, 1, kMostPage);
+    if (!limit) return respond(error_response(limit.error()));
+    const bool skipped = request.parameter("skipped") == "true";
+    backend.objects(request.path[0], std::string(request.parameter("after")), *limit, skipped,
+                    answer<std::vector<state::Object>>(std::move(respond), [limit = *limit](const auto& objects) {
+                      json::object body{{"items", array_of(objects)}, {"next", nullptr}};
+                      if (objects.size() == limit) body["next"] = objects.back().key;
+                      return body;
+                    }));
+  });
+}
+
+void add_firmware(Router& router, Backend& backend) {
+  router.add("GET", "/api/v1/firmware", [&backend](const Request& request, Respond respond) {
+    const auto limit = number_parameter(request, "limit", kPage, 1, kMostPage);
+    if (!limit) return respond(error_response(limit.error()));
+    FirmwareQuery query;
+    query.name = request.parameter("name");
+    query.type = request.parameter("type");
+    query.store = request.parameter("store");
+    query.cursor = request.parameter("cursor");
+    query.shadowed = request.parameter("all") == "true";
+    query.limit = *limit;
+    backend.catalog(std::move(query), answer<FirmwarePage>(std::move(respond), [](const FirmwarePage& page) {
+                      return json::object{{"items", array_of(page.items)},
+                                          {"next", page.next.empty() ? json::value(nullptr) : json::value(page.next)}};
+                    }));
+  });
+  router.add("GET", "/api/v1/firmware/{}/{}", [&backend](const Request& request, Respond respond) {
+    backend.resolve(request.path[0], request.path[1], std::string(request.parameter("type")),
+                    answer<std::vector<FirmwareView>>(std::move(respond), [](const auto& found) {
+                      return json::object{{"items", array_of(found)}};
+                    }));
+  });
+  router.add("POST", "/api/v1/firmware/{}/{}/fetch", [&backend](const Request& request, Respond respond) {
+    backend.resolve(
+        request.path[0], request.path[1], std::string(request.parameter("type")),
+        [&backend, respond = std::move(respond)](Result<std::vector<FirmwareView>> found) {
+          if (!found) return respond(error_response(found.error()));
+          if (found->size() > 1) {
+            return respond(error_response(
+                Error(Code::ambiguous, "several device types have that name and version; say which by ?type=")));
+          }
+          backend.fetch(found->front().firmware.id,
+                        answer<cache::BlobRecord>(respond, [](const cache::BlobRecord& blob) {
+                          return json::object{{"sha256", blob.digest.hex()}, {"size", blob.size}};
+                        }));
+        });
+  });
+}
+
+void add_cache(Router& router, Backend& backend) {
+  router.add("GET", "/api/v1/cache", [&backend](const Request&, Respond respond) {
+    json::object body = to_json(backend.cache_stats());
+    const config::Config config = backend.config();
+    body["dir"] = config.cache.dir.string();
+    body["max_size"] = config.cache.max_size;
+    respond(ok(body));
+  });
+  router.add("GET", "/api/v1/blobs", [&backend](const Request&, Respond respond) {
+    respond(ok(json::object{{"items", array_of(backend.blobs())}}));
+  });
+  router.add("GET", "/api/v1/blobs/{}", [&backend](const Request& request, Respond respond) {
+    const auto digest = digest_of(request);
+    if (!digest) return respond(error_response(digest.error()));
+    const auto blob = backend.blob(*digest);
+    if (!blob) return respond(error_response(Error(Code::not_found, "no such blob in the cache")));
+    respond(ok(to_json(*blob)));
+  });
+  using Action = void (Backend::*)(const Digest&, Backend::Reply<void>);
+  const auto add_action = [&](std::string method, std::string_view pattern, Action action) {
+    router.add(std::move(method), pattern, [&backend, action](const Request& request, Respond respond) {
+      const auto digest = digest_of(request);
+      if (!digest) return respond(error_response(digest.error()));
+      (backend.*action)(*digest, answer_done(std::move(respond)));
+    });
+  };
+  add_action("DELETE", "/api/v1/blobs/{}", &Backend::evict);
+  add_action("POST", "/api/v1/blobs/{}/verify", &Backend::verify);
+  add_action("DELETE", "/api/v1/blobs/{}/pin", &Backend::unpin);
+  router.add("PUT", "/api/v1/blobs/{}/pin", [&backend](const Request& request, Respond respond) {
+    const auto digest = digest_of(request);
+    if (!digest) return respond(error_response(digest.error()));
+    const auto body = body_of(request);
+    if (!body) return respond(error_response(body.error()));
+    backend.pin(*digest, text_of(*body, "reason"), answer_done(std::move(respond)));
+  });
+  router.add("GET", "/api/v1/fills", [&backend](const Request&, Respond respond) {
+    respond(ok(json::object{{"items", array_of(backend.fills())}}));
+  });
+}
+
+void add_events(Router& router, Backend& backend) {
+  router.add("GET", "/api/v1/events", [&backend](const Request& request, Respond respond) {
+    const auto limit = number_parameter(request, "limit", kPage, 1, state::kEventPage);
+    const auto after = number_parameter(request, "after", 0, 0, INT64_MAX);
+    const auto before = number_parameter(request, "before", 0, 0, INT64_MAX);
+    for (const auto* number : {&limit, &after, &before}) {
+      if (!*number) return respond(error_response(number->error()));
+    }
+    state::EventQuery query;
+    if (!request.parameter("after").empty()) query.after = static_cast<std::int64_t>(*after);
+    if (!request.parameter("before").empty()) query.before = static_cast<std::int64_t>(*before);
+    if (!request.parameter("kind").empty()) query.kind = std::string(request.parameter("kind"));
+    query.limit = *limit;
+    backend.events(query, answer<std::vector<state::Event>>(std::move(respond), [limit = *limit](const auto& events) {
+                     json::object body{{"items", array_of(events)}, {"next", nullptr}};
+                     if (events.size() == limit) body["next"] = events.back().sequence;
+                     return body;
+                   }));
+  });
+}
+
+}  // namespace
+
+Router make_router(Backend& backend) {
+  Router router;
+  add_status(router, backend);
+  add_stores(router, backend);
+  add_firmware(router, backend);
+  add_cache(router, backend);
+  add_events(router, backend);
+  return router;
+}
+
+}  // namespace otagate::api

@@ -1,0 +1,68 @@
+// Requests and answers of the admin API as its handlers see them, without the HTTP library.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/error.hpp"
+
+namespace otagate::api {
+
+struct Request {
+  std::string method;                        // "GET"
+  std::vector<std::string> path;             // decoded segments, without the route's literals: its {}s in order
+  std::map<std::string, std::string> query;  // decoded; a repeated key keeps its first value
+  std::string body;
+
+  std::string_view parameter(const std::string& key) const {
+    const auto found = query.find(key);
+    return found == query.end() ? std::string_view() : std::string_view(found->second);
+  }
+};
+
+struct Response {
+  unsigned status = 200;
+  std::string content_type = "application/json";
+  std::string body;
+  std::uint64_t retry_after_s = 0;  // 0: not said
+};
+
+// Exactly once per request, any thread.
+using Respond = std::function<void(Response)>;
+using Handler = std::function<void(const Request&, Respond)>;
+
+// {"code": "not_found", "message": "..."} with the HTTP status that fits.
+Response error_response(const Error& error);
+
+// Method and path to a handler. Built once, then read by one thread.
+class Router {
+ public:
+  // "/api/v1/blobs/{}/pin": {} is one segment, {*} at the end is the rest of the path, one segment or more.
+  void add(std::string method, std::string_view pattern, Handler handler);
+
+  // Calls the handler or answers 404, or 405 where only the method is wrong. `target` is the request's
+  // target: path and query, percent-encoded.
+  void route(std::string_view method, std::string_view target, std::string body, Respond respond) const;
+
+  // Every route as "GET /api/v1/status", for the test that compares them with the description.
+  std::vector<std::string> routes() const;
+
+ private:
+  struct Route {
+    std::string method;
+    std::vector<std::string> segments;
+    Handler handler;
+  };
+  std::vector<Route> routes_;
+};
+
+// A number in a query: `fallback` when absent, an error that names the key and the bounds otherwise.
+Result<std::uint64_t> number_parameter(const Request& request, const std::string& key, std::uint64_t fallback,
+                                       std::uint64_t least, std::uint64_t most);
+
+}  // namespace otagate::api
