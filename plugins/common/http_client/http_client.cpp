@@ -428,7 +428,9 @@ std::unique_ptr<HttpClient::Slot> HttpClient::take(const std::string& origin) {
   auto& idle = shared_->idle;
   auto found =
       std::find_if(idle.rbegin(), idle.rend(), [&](const auto& slot) { return slot->origin == origin; });
-  if (found == idle.rend() && idle.size() >= options_.max_idle_connections) found = std::prev(idle.rend());
+  if (found == idle.rend() && !idle.empty() && idle.size() >= options_.max_idle_connections) {
+    found = std::prev(idle.rend());  // the one that was used longest ago makes room
+  }
   if (found == idle.rend()) return std::make_unique<Slot>();
   std::unique_ptr<Slot> slot = std::move(*found);
   idle.erase(std::next(found).base());

@@ -1,0 +1,45 @@
+// S3's XML through pugixml: pages of ListObjectsV2 and error documents.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "common/http_client/failure.hpp"
+
+namespace otagate::s3 {
+
+struct ListedObject {
+  std::string key;
+  std::string etag;              // without quotes
+  std::uint64_t size = 0;        // OTAGATE_SIZE_UNKNOWN when the page does not say
+  std::int64_t modified_ms = 0;  // 0: not said
+};
+
+struct PageEnd {
+  bool truncated = false;
+  std::string next_token;    // may be empty although truncated: then go on after last_key
+  std::string last_key;      // of the page, whether it was wanted or not
+  std::size_t unusable = 0;  // keys that are too long, hold a NUL or are not there
+};
+
+// One page, 1,000 objects on AWS. `xml` is parsed in place and destroyed. `object` gets each object in
+// order and says false to stop. Folder markers (keys that end in '/') are left out. What is no
+// ListBucketResult is OTAGATE_PERMANENT.
+common::Outcome<PageEnd> parse_list(std::string& xml, const std::function<bool(ListedObject)>& object);
+
+struct ErrorDocument {
+  std::string code;  // "NoSuchKey"; empty when it was no error document
+  std::string message;
+  std::string region;    // where the bucket is, in answers about that
+  std::string endpoint;  // likewise
+};
+
+// Never fails: what is not there stays empty. Texts are cut and free of control characters.
+ErrorDocument parse_error(std::string_view xml);
+
+// "2009-10-12T17:50:30.000Z" in milliseconds since 1970, 0 when it is something else.
+std::int64_t parse_iso8601_ms(std::string_view text);
+
+}  // namespace otagate::s3

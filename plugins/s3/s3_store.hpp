@@ -1,0 +1,72 @@
+// One bucket as a store.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/http_client/http_client.hpp"
+#include "otagate/cpp/store.hpp"
+#include "s3/address.hpp"
+#include "s3/credentials.hpp"
+#include "s3/sigv4.hpp"
+
+namespace otagate::s3 {
+
+class S3Store : public sdk::Store {
+ public:
+  explicit S3Store(sdk::StoreHost& host);
+
+  sdk::Caps caps() override;
+  void list(const sdk::ListRequest& request, sdk::ListSink& sink) override;
+  void fetch(const sdk::FetchRequest& request, sdk::FetchSink& sink) override;
+  sdk::Object stat(std::string_view key, sdk::Call& call) override;
+  std::string presign(const sdk::PresignRequest& request, sdk::Call& call) override;
+  sdk::Object publish(const sdk::PublishRequest& request, sdk::Call& call) override;
+
+ private:
+  // A request to be signed: what HttpRequest does not have.
+  struct Unsigned {
+    std::string path{};
+    Params query{};
+    Params headers{};  // besides host and x-amz-*: signed as well; names in lower case
+    std::string payload_hash{kEmptyHash};
+  };
+
+  // Signs and sends. Failures are thrown as sdk::Failure, those that S3 names and those of the
+  // connection alike; 2xx and 416 are returned.
+  common::HttpResponse send(const Unsigned& what, common::HttpRequest request, sdk::Call& call);
+  [[noreturn]] void refuse(const common::HttpResponse& response, const common::HttpRequest& request,
+                           std::optional<std::int64_t> signed_at);
+  void learn_clock(const common::HttpResponse& response, std::optional<std::int64_t> signed_at);
+  std::int64_t now() const;
+  sdk::Object head(std::string_view key, std::string_view token, sdk::Call& call);
+  bool checked_lately(const std::string& what);
+  void remember_check(const std::string& what);
+
+  sdk::StoreHost& host_;
+  const std::string bucket_;
+  const std::string prefix_;
+  const std::string delimiter_;
+  const bool metadata_;
+  const bool publish_;
+  const Scope scope_;
+  const Address address_;
+  const std::unique_ptr<CredentialSource> credentials_;
+  const std::unique_ptr<common::HttpClient> http_;
+  // Seconds to add to the gateway's clock, learned from the server after it refused our time.
+  std::atomic<std::int64_t> clock_offset_ = 0;
+
+  std::mutex mutex_;
+  // Under mutex_: objects that answered lately, so that presigning many URLs of one object asks once.
+  std::map<std::string, std::chrono::steady_clock::time_point> checked_;
+};
+
+}  // namespace otagate::s3
