@@ -2,6 +2,7 @@
 
 #include <curl/curl.h>
 
+#include <algorithm>
 #include <charconv>
 #include <memory>
 
@@ -103,6 +104,9 @@ Outcome<UrlParts> parse_url(std::string_view text) {
     return fail(OTAGATE_INVALID, "'" + redacted_url(text) + "' " + std::string(why));
   };
   if (text.find('\0') != std::string_view::npos) return invalid("holds a NUL");
+  // curl also reads "http:host" and "http:/host".
+  if (text.find("://") == std::string_view::npos)
+    return invalid("is no URL; write it like https://host:port/path");
   const Url url(curl_url());
   if (!url) return fail(OTAGATE_TRANSIENT, "out of memory");
   const std::string copy(text);
@@ -118,6 +122,11 @@ Outcome<UrlParts> parse_url(std::string_view text) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   }
   if (parts.host.empty()) return invalid("names no host");
+  // curl takes bytes that no resolver or certificate knows; a name beyond ASCII is written in punycode.
+  if (std::any_of(parts.host.begin(), parts.host.end(),
+                  [](unsigned char c) { return c <= 0x20 || c >= 0x7f; })) {
+    return invalid("has a host that is no ASCII name; write it as xn--...");
+  }
   const std::uint16_t own_port = parts.scheme == "https" ? 443 : 80;
   const std::string port = part(url, CURLUPART_PORT);
   parts.port = own_port;

@@ -109,7 +109,9 @@ class FakeStoreHost {
   FakeStoreHost(const FakeStoreHost&) = delete;
   FakeStoreHost& operator=(const FakeStoreHost&) = delete;
 
-  Ended create(const otagate_plugin* plugin = otagate_plugin_entry(OTAGATE_ABI_MAJOR, OTAGATE_ABI_MINOR)) {
+  // The plugin that the test program is linked with.
+  Ended create() { return create(otagate_plugin_entry(OTAGATE_ABI_MAJOR, OTAGATE_ABI_MINOR)); }
+  Ended create(const otagate_plugin* plugin) {
     plugin_ = plugin;
     storage_calls_ = static_cast<const otagate_storage*>(plugin->interface(OTAGATE_STORAGE_1));
     auto error = sdk::make_struct<otagate_error>();

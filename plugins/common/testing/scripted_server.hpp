@@ -7,11 +7,12 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
-#include <poll.h>
+#include <pthread.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <csignal>
 #include <cstdlib>
 #include <functional>
 #include <map>
@@ -133,6 +134,11 @@ class ScriptedServer {
   }
 
   void serve(int fd, int number) {
+    // OpenSSL writes without MSG_NOSIGNAL. Only this thread's, so that a client's own SIGPIPE shows.
+    sigset_t pipe_signal;
+    sigemptyset(&pipe_signal);
+    sigaddset(&pipe_signal, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe_signal, nullptr);
     SSL* ssl = nullptr;
     bool ok = true;
     if (ctx_) {

@@ -54,7 +54,8 @@ TEST(ParseUrl, KnowsLoopbackByNameAndLiteral) {
 }
 
 TEST(ParseUrl, RefusesOtherSchemesAndNonsense) {
-  for (const char* url : {"", "ftp://h/", "file:///etc/passwd", "h/path", "https://", "https://a b/"}) {
+  for (const char* url : {"", "ftp://h/", "file:///etc/passwd", "h/path", "https://", "https://a b/",
+                          "http:h/p", "http://h\xc3\xbc/"}) {
     const auto parts = parse_url(url);
     ASSERT_FALSE(parts) << url;
     EXPECT_EQ(parts.error().status, OTAGATE_INVALID) << url;
