@@ -53,6 +53,7 @@ class Listener {
   bool stopping_ = false;
   Clock::time_point stop_by_;
   Counters reported_;
+  std::size_t batch_ = 1;  // datagrams that the last round was prepared for
 };
 
 }  // namespace otagate::coap

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstring>
 
 namespace otagate::coap {
 namespace {
@@ -187,7 +186,7 @@ std::string_view PathParser::key(const Target& target) {
   std::size_t used = 0;
   const auto put = [&](std::string_view field) {
     // Fields have at most 255 bytes each and there are six: kMaxKey holds them.
-    std::memcpy(key_.data() + used, field.data(), field.size());
+    std::copy(field.begin(), field.end(), key_.begin() + static_cast<std::ptrdiff_t>(used));
     used += field.size();
     key_[used++] = '\0';
   };
