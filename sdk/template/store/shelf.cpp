@@ -13,9 +13,7 @@ class Shelf : public sdk::Store {
     if (!fs::is_directory(folder_)) throw sdk::Failure(OTAGATE_INVALID, "path: no such folder");
   }
 
-  sdk::Caps caps() override {
-    return {.flags = OTAGATE_STORE_RANGES | OTAGATE_STORE_VALIDATOR | OTAGATE_STORE_LOCAL, .parallel = 2};
-  }
+  sdk::Caps caps() override { return {OTAGATE_STORE_RANGES | OTAGATE_STORE_VALIDATOR | OTAGATE_STORE_LOCAL}; }
 
   void list(const sdk::ListRequest& request, sdk::ListSink& sink) override {
     std::set<std::string> keys;
@@ -32,7 +30,8 @@ class Shelf : public sdk::Store {
   void fetch(const sdk::FetchRequest& request, sdk::FetchSink& sink) override {
     const std::string key(request.key);
     std::ifstream file(folder_ / key, std::ios::binary);
-    if (key.find_first_of(std::string("/\0", 2)) != key.npos || !fs::is_regular_file(folder_ / key) || !file)
+    std::error_code none;
+    if (key.find_first_of(std::string("/\0", 2)) != key.npos || !fs::is_regular_file(folder_ / key, none))
       throw sdk::Failure(OTAGATE_NOT_FOUND, key + ": no such file");
     const std::string before = token(key);
     sink.begin(fs::file_size(folder_ / key), before);
