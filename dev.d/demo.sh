@@ -1,7 +1,11 @@
 # shellcheck shell=sh
 # Sourced by ./dev: the demo gateway. All of it lies in .demo/, which git ignores.
+# The variables move it elsewhere, which is how its test runs beside a real one.
 
-demo=$here/.demo
+demo=${OTAGATE_DEMO_DIR:-$here/.demo}
+demo_cache=${OTAGATE_DEMO_CACHE:-$demo/cache}
+demo_http=${OTAGATE_DEMO_HTTP:-127.0.0.1:8080}
+demo_coap=${OTAGATE_DEMO_COAP:-127.0.0.1:5683}
 
 # package            file in it              device type      name         sidecar
 demo_table() {
@@ -25,19 +29,19 @@ plain_version() {
 
 # Path of a package's unpacked content, fetched once.
 demo_package() {
-  unpacked=$demo/cache/$1
+  unpacked=$demo_cache/$1
   if [ ! -d "$unpacked" ]; then
     say "fetching the firmware in Debian's $1"
-    mkdir -p "$demo/cache/deb"
+    mkdir -p "$demo_cache/deb"
     (
-      cd "$demo/cache/deb"
+      cd "$demo_cache/deb"
       rm -f "$1"_*.deb
       apt-get -o APT::Sandbox::User=root download -qq "$1" 2>apt.log ||
         { as_root apt-get update -qq && apt-get -o APT::Sandbox::User=root download -qq "$1"; } ||
         die "could not fetch the Debian package $1 for the demo: $(tail -n 1 apt.log)"
     ) >&2
-    dpkg-deb -x "$demo/cache/deb/$1"_*.deb "$unpacked.part"
-    dpkg-deb -f "$demo/cache/deb/$1"_*.deb Version >"$unpacked.part/version"
+    dpkg-deb -x "$demo_cache/deb/$1"_*.deb "$unpacked.part"
+    dpkg-deb -f "$demo_cache/deb/$1"_*.deb Version >"$unpacked.part/version"
     mv "$unpacked.part" "$unpacked"
   fi
   echo "$unpacked"
@@ -66,12 +70,13 @@ demo_seed() {
   done
 }
 
+# demo_config BUILD_DIR
 demo_config() {
   cat >"$demo/otagate.toml" <<TXT
 # Written by ./dev run at each start; change dev.d/demo.sh, or copy this file.
 [daemon]
 state_dir = "$demo/state"
-plugin_dirs = ["$here/build/release/lib/otagate/plugins"]
+plugin_dirs = ["$1/lib/otagate/plugins"]
 
 [api]
 socket = "$demo/run/api.sock"
@@ -80,6 +85,9 @@ group = ""
 [cache]
 max_size = "1GiB"
 min_free = "64MiB"
+
+[log]
+format = "text"
 
 [[store]]
 name = "demo"
@@ -92,14 +100,14 @@ path = "$demo/firmware"
 name = "http"
 plugin = "http"
 [transport.options]
-listen = "127.0.0.1:8080"
+listen = "$demo_http"
 anonymous = true
 
 [[transport]]
 name = "coap"
 plugin = "coap"
 [transport.options]
-listen = "127.0.0.1:5683"
+listen = "$demo_coap"
 anonymous = true
 TXT
 }
@@ -111,11 +119,11 @@ demo_hints() {
   big=$(basename "$(ls "$demo"/firmware/qemu-q35/ovmf-*.bin)" .bin)
   cat <<TXT
 
-  The demo's firmware lies in .demo/firmware/; drop a file TYPE/NAME-VERSION.bin there to serve it.
+  The demo's firmware lies in ${demo#"$here/"}/firmware/; drop a file TYPE/NAME-VERSION.bin there to serve it.
   Try in another terminal:
 
-    curl -o ovmf.bin http://127.0.0.1:8080/firmware/${big%-*}/${big##*-}
-    $coap -o htc.bin coap://127.0.0.1/firmware/${small%-*}/${small##*-}
+    curl -o ovmf.bin http://$demo_http/firmware/${big%-*}/${big##*-}
+    $coap -o htc.bin coap://$demo_coap/firmware/${small%-*}/${small##*-}
     ./dev otagate status
 
   Ctrl-C stops the gateway.
