@@ -29,10 +29,6 @@ struct Target {
 // UTF-8 without control characters; a segment is never ".", ".." or empty.
 tl::expected<Target, Problem> parse_target(std::string_view raw);
 
-// Percent-encodes everything but unreserved characters, so that the result is one path segment or
-// one query value.
-std::string percent_encode(std::string_view text);
-
 bool valid_text(std::string_view text);  // UTF-8 without control characters
 
 }  // namespace otagate::http

@@ -14,8 +14,8 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-Firmware sample() {
-  Firmware firmware;
+sdk::Firmware sample() {
+  sdk::Firmware firmware;
   firmware.name = "app";
   firmware.version = "1.0.0+2";
   firmware.type = "board";
@@ -23,7 +23,7 @@ Firmware sample() {
   firmware.sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
   firmware.tag = "t";
   firmware.size = 5;
-  firmware.modified_s = 784111777;
+  firmware.modified_ms = 784111777123;
   firmware.verified = 3;
   return firmware;
 }
@@ -40,9 +40,9 @@ TEST(EntityFields, AreCompleteAndSmall) {
 }
 
 TEST(EntityFields, LeaveOutWhatIsNotKnown) {
-  Firmware firmware = sample();
+  sdk::Firmware firmware = sample();
   firmware.sha256.clear();
-  firmware.modified_s = 0;
+  firmware.modified_ms = 0;
   const std::string fields = entity_fields(firmware, true);
   EXPECT_THAT(fields, Not(HasSubstr("Repr-Digest")));
   EXPECT_THAT(fields, Not(HasSubstr("Last-Modified")));
@@ -50,33 +50,21 @@ TEST(EntityFields, LeaveOutWhatIsNotKnown) {
 }
 
 TEST(EntityFields, AFileNameCannotBreakOut) {
-  Firmware firmware = sample();
+  sdk::Firmware firmware = sample();
   firmware.name = "a\"; x=\"\xc3\xbc/..";
   const std::string fields = entity_fields(firmware, false);
   EXPECT_THAT(fields,
               HasSubstr("filename=\"a___x_____..-1.0.0+2.bin\"; filename*=UTF-8''a%22%3B%20x%3D%22%C3%BC"));
 }
 
-TEST(FirmwarePath, IsEncodedAndNamesTheType) {
-  Firmware firmware = sample();
-  firmware.name = "my app";
-  EXPECT_EQ(firmware_path(firmware), "/firmware/my%20app/1.0.0%2B2/board");
-  firmware.type.clear();
-  EXPECT_EQ(firmware_path(firmware), "/firmware/my%20app/1.0.0%2B2");
-}
-
-TEST(CatalogBody, HasExactlyThePromisedMembers) {
-  EXPECT_EQ(catalog_body({sample()}, "/firmware?cursor=x"),
-            "{\"items\":[{\"name\":\"app\",\"version\":\"1.0.0+2\",\"type\":\"board\",\"size\":5,\"sha256\":"
-            "\"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\",\"verified\":\"digest\","
-            "\"format\":null,\"store\":\"local\",\"url\":\"/firmware/app/1.0.0%2B2/board\"}],"
-            "\"next\":\"/firmware?cursor=x\"}\n");
-  Firmware unknown = sample();
-  unknown.size = kSizeUnknown;
-  unknown.sha256.clear();
-  unknown.verified = 77;
-  EXPECT_THAT(catalog_body({unknown}, ""), HasSubstr("\"size\":null,\"sha256\":null,\"verified\":\"none\""));
-  EXPECT_EQ(catalog_body({}, ""), "{\"items\":[],\"next\":null}\n");
+TEST(EntityFields, ATagOrNameThatCannotBeAHeaderIsLeftOut) {
+  sdk::Firmware firmware = sample();
+  firmware.tag = "a\r\nX: y";
+  EXPECT_THAT(entity_fields(firmware, false), Not(HasSubstr("ETag")));
+  firmware.tag = "a\"b";
+  EXPECT_THAT(entity_fields(firmware, false), Not(HasSubstr("ETag")));
+  firmware.name = std::string(200, 'n');
+  EXPECT_THAT(entity_fields(firmware, false), Not(HasSubstr("Content-Disposition")));
 }
 
 TEST(Parts, AreFramedAsRfc9110Says) {
