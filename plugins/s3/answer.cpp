@@ -32,6 +32,7 @@ constexpr Known kCodes[] = {
     {"AllAccessDisabled", OTAGATE_DENIED, ""},
     {"AccountProblem", OTAGATE_DENIED, ""},
     {"InvalidAccessKeyId", OTAGATE_DENIED, "check 'access_key'"},
+    {"XAdminUserNotFound", OTAGATE_DENIED, "check 'access_key'"},  // versitygw's word for the same
     {"SignatureDoesNotMatch", OTAGATE_DENIED, "check 'secret_key' and 'region'"},
     {"InvalidToken", OTAGATE_DENIED, "check 'session_token'"},
     {"ExpiredToken", OTAGATE_DENIED, "temporary credentials have ended: renew 'session_token'"},
@@ -94,6 +95,10 @@ common::Failure failure_of(const common::HttpResponse& response, const FailureCo
     advice = known->advice;
   } else if (failure.status == OTAGATE_DENIED) {
     advice = "check the credentials and what they may do";
+  }
+  if (failure.status == OTAGATE_NOT_FOUND && context.of_bucket) {
+    failure.status = OTAGATE_PERMANENT;
+    advice = "check 'bucket' and 'endpoint'";
   }
   if (expired_code(error.code) && context.temporary_credentials) {
     failure.status = OTAGATE_TRANSIENT;

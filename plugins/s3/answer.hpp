@@ -16,7 +16,8 @@ struct FailureContext {
   std::string_view url{};
   std::string_view bucket{};
   std::string_view region{};
-  bool temporary_credentials = false;       // then an expired token is worth another try
+  bool of_bucket = false;              // not of an object: then "not found" is a mistake of the configuration
+  bool temporary_credentials = false;  // then an expired token is worth another try
   std::optional<std::int64_t> signed_at{};  // seconds since 1970, when the request was signed
 };
 

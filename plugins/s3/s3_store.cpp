@@ -231,15 +231,16 @@ HttpResponse S3Store::send(const Unsigned& what, HttpRequest request, sdk::Call&
   host_.count("requests");
   HttpResponse response = value_or_throw(http_->perform(request));
   const bool good = response.head.status >= 200 && response.head.status < 300;
-  if (!good && response.head.status != 416) refuse(response, request, signed_at);
+  if (!good && response.head.status != 416) refuse(what, response, request, signed_at);
   return response;
 }
 
-void S3Store::refuse(const HttpResponse& response, const HttpRequest& request,
+void S3Store::refuse(const Unsigned& what, const HttpResponse& response, const HttpRequest& request,
                      std::optional<std::int64_t> signed_at) {
   if (says_expired(response)) credentials_->reject();
-  common::Failure failure = failure_of(
-      response, {request.method, request.url, bucket_, scope_.region, credentials_->renewable(), signed_at});
+  common::Failure failure =
+      failure_of(response, {request.method, request.url, bucket_, scope_.region,
+                            what.path == address_.bucket_path(), credentials_->renewable(), signed_at});
   if (failure.status == OTAGATE_CLOCK) learn_clock(response, signed_at);
   throw Failure(failure.status, std::move(failure.message), failure.retry_after_ms);
 }

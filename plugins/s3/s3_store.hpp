@@ -43,8 +43,8 @@ class S3Store : public sdk::Store {
   // Signs and sends. Failures are thrown as sdk::Failure, those that S3 names and those of the
   // connection alike; 2xx and 416 are returned.
   common::HttpResponse send(const Unsigned& what, common::HttpRequest request, sdk::Call& call);
-  [[noreturn]] void refuse(const common::HttpResponse& response, const common::HttpRequest& request,
-                           std::optional<std::int64_t> signed_at);
+  [[noreturn]] void refuse(const Unsigned& what, const common::HttpResponse& response,
+                           const common::HttpRequest& request, std::optional<std::int64_t> signed_at);
   void learn_clock(const common::HttpResponse& response, std::optional<std::int64_t> signed_at);
   std::int64_t now() const;
   sdk::Object head(std::string_view key, std::string_view token, sdk::Call& call);

@@ -20,8 +20,11 @@ HttpResponse response(long status, const std::string& code = "", const std::stri
   return made;
 }
 
-const FailureContext kContext{"GET",        "https://h/b/k?X-Amz-Signature=feed", "b", "us-east-1", false,
-                              1'000'000'000};
+const FailureContext kContext{.method = "GET",
+                              .url = "https://h/b/k?X-Amz-Signature=feed",
+                              .bucket = "b",
+                              .region = "us-east-1",
+                              .signed_at = 1'000'000'000};
 
 TEST(FailureOf, GoesByS3sCodeBeforeTheStatus) {
   const struct {
@@ -55,6 +58,13 @@ TEST(FailureOf, GoesByS3sCodeBeforeTheStatus) {
     EXPECT_THAT(failure.message, HasSubstr(c.code));
     EXPECT_THAT(failure.message, Not(HasSubstr("feed")));
   }
+}
+
+TEST(FailureOf, ABucketThatIsNotThereIsTheConfigurationsMistake) {
+  FailureContext context = kContext;
+  context.of_bucket = true;
+  EXPECT_EQ(failure_of(response(404), context).status, OTAGATE_PERMANENT);
+  EXPECT_THAT(failure_of(response(404), context).message, HasSubstr("'endpoint'"));
 }
 
 TEST(FailureOf, SaysWhereTheBucketIs) {
