@@ -6,8 +6,6 @@
 
 namespace otagate::firmware {
 
-namespace json = boost::json;
-
 Result<void> IndexFile::feed(std::string_view piece) {
   if (piece.size() > kMaxIndex - bytes_) {
     bytes_ = kMaxIndex;
@@ -62,10 +60,10 @@ struct Wanted {
 
 template <std::size_t N>
 std::string read_members(std::string_view line, const Wanted (&wanted)[N]) {
-  const Result<json::object> object = parse_object(line);
+  const Result<JsonObject> object = JsonObject::parse(line);
   if (!object) return "the line " + object.error().message();
   for (const Wanted& member : wanted) {
-    Result<std::optional<std::string>> value = text_member(*object, member.key);
+    Result<std::optional<std::string>> value = object->text(member.key);
     if (!value) return value.error().message();
     if (*value) *member.out = std::move(**value);
     if (member.required && member.out->empty()) return "\"" + std::string(member.key) + "\" is missing";

@@ -1,10 +1,28 @@
 #include "firmware/json_text.hpp"
 
+#include <boost/json.hpp>
+#include <utility>
+
 namespace otagate::firmware {
 
 namespace json = boost::json;
 
-Result<json::object> parse_object(std::string_view text) {
+struct JsonObject::Members {
+  json::object object;
+
+  // nullptr when it is absent or null.
+  const json::value* find(std::string_view key) const {
+    const json::value* value = object.if_contains(key);
+    return value && !value->is_null() ? value : nullptr;
+  }
+};
+
+JsonObject::JsonObject(std::unique_ptr<Members> members) : members_(std::move(members)) {}
+JsonObject::JsonObject(JsonObject&&) noexcept = default;
+JsonObject& JsonObject::operator=(JsonObject&&) noexcept = default;
+JsonObject::~JsonObject() = default;
+
+Result<JsonObject> JsonObject::parse(std::string_view text) {
   json::parse_options options;
   options.max_depth = 8;
   boost::system::error_code error;
@@ -17,15 +35,23 @@ Result<json::object> parse_object(std::string_view text) {
   if (error) return fail(Code::invalid, "is not JSON: " + error.message());
   json::object* object = value.if_object();
   if (!object) return fail(Code::invalid, "is not a JSON object");
-  return std::move(*object);
+  return JsonObject(std::make_unique<Members>(Members{std::move(*object)}));
 }
 
-Result<std::optional<std::string>> text_member(const json::object& object, std::string_view key) {
-  const json::value* value = object.if_contains(key);
-  if (!value || value->is_null()) return std::nullopt;
+Result<std::optional<std::string>> JsonObject::text(std::string_view key) const {
+  const json::value* value = members_->find(key);
+  if (!value) return std::nullopt;
   const json::string* text = value->if_string();
   if (!text) return fail(Code::invalid, "\"" + std::string(key) + "\" is not a string");
   return std::string(text->data(), text->size());
+}
+
+Result<std::optional<std::uint64_t>> JsonObject::size(std::string_view key) const {
+  const json::value* value = members_->find(key);
+  if (!value) return std::nullopt;
+  if (value->is_uint64()) return value->get_uint64();
+  if (value->is_int64() && value->get_int64() >= 0) return static_cast<std::uint64_t>(value->get_int64());
+  return fail(Code::invalid, "\"" + std::string(key) + "\" is not a number of bytes");
 }
 
 }  // namespace otagate::firmware

@@ -1,7 +1,8 @@
 // Adapter to Boost.JSON for small documents from others: bounded depth, no exception out.
 #pragma once
 
-#include <boost/json.hpp>
+#include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,10 +11,22 @@
 
 namespace otagate::firmware {
 
-// A JSON object of at most 8 levels.
-Result<boost::json::object> parse_object(std::string_view text);
+// A JSON object of at most 8 levels, read-only.
+class JsonObject {
+ public:
+  static Result<JsonObject> parse(std::string_view text);
+  JsonObject(JsonObject&&) noexcept;
+  JsonObject& operator=(JsonObject&&) noexcept;
+  ~JsonObject();
 
-// The text under a key: nullopt when it is absent or null, an error when it is no string.
-Result<std::optional<std::string>> text_member(const boost::json::object& object, std::string_view key);
+  // The member under a key: nullopt when it is absent or null, an error when it is of another type.
+  Result<std::optional<std::string>> text(std::string_view key) const;
+  Result<std::optional<std::uint64_t>> size(std::string_view key) const;
+
+ private:
+  struct Members;
+  explicit JsonObject(std::unique_ptr<Members> members);
+  std::unique_ptr<Members> members_;
+};
 
 }  // namespace otagate::firmware

@@ -9,8 +9,6 @@
 
 namespace otagate::firmware {
 
-namespace json = boost::json;
-
 namespace {
 
 constexpr std::string_view kJson = ".json";
@@ -69,21 +67,19 @@ Result<void> set(Claim& claim, std::string_view key, std::string text) {
 
 Result<Claim> parse_sidecar(std::string_view text) {
   if (text.size() > kMaxSidecar) return fail(Code::invalid, "the sidecar is larger than 64 KiB");
-  const Result<json::object> object = parse_object(text);
+  const Result<JsonObject> object = JsonObject::parse(text);
   if (!object) return fail(Error(object.error()).with_context("the sidecar"));
   Claim claim;
   for (const char* key : {"name", "version", "type", "sha256", "checksum", "kind", "dependency"}) {
-    Result<std::optional<std::string>> value = text_member(*object, key);
+    Result<std::optional<std::string>> value = object->text(key);
     if (!value) return fail(std::move(value.error()).with_context("the sidecar"));
     if (!*value) continue;
     if (Result<void> done = set(claim, key, std::move(**value)); !done)
       return fail(std::move(done.error()).with_context("the sidecar"));
   }
-  if (const json::value* size = object->if_contains("size"); size && !size->is_null()) {
-    const bool fits = size->is_uint64() || (size->is_int64() && size->get_int64() >= 0);
-    if (!fits) return fail(Code::invalid, "the sidecar: \"size\" is not a number of bytes");
-    claim.size = size->to_number<std::uint64_t>();
-  }
+  Result<std::optional<std::uint64_t>> size = object->size("size");
+  if (!size) return fail(std::move(size.error()).with_context("the sidecar"));
+  claim.size = *size;
   return claim;
 }
 

@@ -243,6 +243,15 @@ TEST(Load, HostileNestingIsRefusedNotFollowed) {
   EXPECT_THAT(problems(std::string((1 << 20) + 1, '#')), HasSubstr("larger than 1 MiB"));
 }
 
+// Under UBSan these ended in code that toml++ declares unreachable.
+TEST(Load, LettersBeyondAsciiBelongIntoQuotes) {
+  EXPECT_EQ(problems("[daemon]\nname = '\u00fc\u0342'"), "");
+  EXPECT_EQ(problems("[daemon]\nname = \"\"\"a\\\n  \u00fc\"\"\""), "");
+  for (const char* text :
+       {"x = \u0342", "\u00fc = 1", "[\u00fc]", "x = 1 \u00fc", "x = [1\u20281]", "x = 1\u30002"})
+    EXPECT_THAT(problems(text), HasSubstr("not valid TOML")) << text;
+}
+
 TEST(Load, DatesInOptionsAreTexts) {
   const LoadResult result = read("[[store]]\nname='a'\nplugin='s3'\noptions={since=2024-05-01}");
   ASSERT_TRUE(result) << to_string(result.error());
