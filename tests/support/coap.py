@@ -3,6 +3,7 @@ import dataclasses
 import os
 import socket
 import struct
+import time
 
 CON, NON, ACK, RST = range(4)
 GET, POST, PUT, DELETE = 1, 2, 3, 4
@@ -134,16 +135,19 @@ class Endpoint:
     def ask(self, request, tries=3):
         """Sends, and again on silence; the answer by message id or, if separate, by token."""
         for _ in range(tries):
-            self.socket.send(request.encode())
-            while True:
-                try:
+            end = time.monotonic() + self.socket.gettimeout()
+            try:
+                self.socket.send(request.encode())
+                while True:
                     answer = self.receive()
-                except socket.timeout:
-                    break
-                if answer.mid == request.mid and (answer.code or answer.type == RST):
-                    return answer
-                if answer.token == request.token and answer.code and answer.type in (CON, NON):
-                    return answer
+                    if answer.mid == request.mid and (answer.code or answer.type == RST):
+                        return answer
+                    if answer.token == request.token and answer.code and answer.type in (CON, NON):
+                        return answer
+            except socket.timeout:
+                pass
+            except ConnectionRefusedError:  # nobody listens yet: no news before the next try
+                time.sleep(max(0, end - time.monotonic()))
         raise AssertionError(f"no answer to {request}")
 
     def receive(self):
