@@ -105,7 +105,8 @@ void Core::quarantine(const Digest& digest, const std::string& reason) {
   counters_.quarantined++;
   host_.journal->blob_quarantined(digest, reason);
   emit({Event::Kind::blob_quarantined, {}, digest, Code::rejected, reason});
-  // Before any commit of a refetch: same thread, in order.
+  // Before any commit of a refetch: same thread, in order. Until then the file must not be adopted.
+  leaving_.insert(digest);
   disk_.post([self = shared_from_this(), digest] {
     const auto from = self->layout_.blob(digest);
     for (int n = 0; n < 1000; ++n) {
@@ -115,6 +116,7 @@ void Core::quarantine(const Digest& digest, const std::string& reason) {
       break;
     }
     prune_quarantine(self->layout_, kMostQuarantined);
+    self->main_->post([self, digest] { self->leaving_.erase(digest); });
   });
 }
 

@@ -83,7 +83,7 @@ bool Core::open_blob(const std::shared_ptr<OpenRequest>& request, const Digest& 
 
 // A blob that the journal has lost (a restored database) need not wait for reconcile.
 bool Core::adopt_if_on_disk(const Digest& digest) {
-  if (index_.evicting(digest)) return false;
+  if (index_.evicting(digest) || leaving_.contains(digest)) return false;
   const auto fd = open_file(layout_.blob(digest), O_RDONLY);
   if (!fd) return false;
   const auto identity = identify(fd->get());

@@ -207,7 +207,8 @@ void Fill::on_hashed(FillFile::Step step) {
   hashing_ = false;
   if (state_ == State::ended) return;
   if (step.bad) return on_bad_chunk(*step.bad);
-  if (!step.done) return pump_hash();
+  // What came since that step had nothing left to do is hashed by another one.
+  if (!step.done || (state_ == State::verifying && !file_->all_hashed())) return pump_hash();
   if (state_ == State::verifying) close_hash();
 }
 
@@ -292,6 +293,7 @@ void Fill::announce(const Digest& digest, VerifyLevel level) {
 void Fill::end(Error error, bool discard) {
   if (state_ == State::ended) return;
   const bool began = state_ != State::queued && file_ != nullptr;
+  discard = discard || !caps_.size;  // without a size there is no way to go on with it
   if (began && !discard && error.code() == Code::cancelled) sync();
   const auto self = shared_from_this();
   state_ = State::ended;
