@@ -1,0 +1,167 @@
+#include "client.hpp"
+
+#include <boost/asio/connect.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/read_until.hpp>
+#include <boost/asio/streambuf.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <boost/beast/http/write.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <fstream>
+#include <istream>
+
+namespace otagate::cli {
+
+namespace asio = boost::asio;
+namespace http = boost::beast::http;
+
+namespace {
+
+constexpr std::uint64_t kMostBody = 64 << 20;
+
+// The daemon's spelling of an error's class.
+Code code_of(std::string_view text) {
+  for (std::uint32_t i = 0; i <= static_cast<std::uint32_t>(Code::precondition); ++i) {
+    if (to_string(static_cast<Code>(i)) == text) return static_cast<Code>(i);
+  }
+  return Code::internal;
+}
+
+Error refused(const std::string& where, const boost::system::error_code& error) {
+  std::string advice = "is otagated running?";
+  if (error == boost::system::errc::permission_denied)
+    advice = "join the group that may use it: sudo adduser $USER otagate, then log in again";
+  return {Code::transient, where + ": " + error.message() + "; " + advice};
+}
+
+Result<asio::generic::stream_protocol::socket> connect(asio::io_context& io, const Target& target) {
+  boost::system::error_code error;
+  asio::generic::stream_protocol::socket socket(io);
+  if (target.address.empty()) {
+    if (target.socket.size() >= 108) return fail(Code::invalid, "--socket: longer than a Unix socket's 107 bytes");
+    socket.connect(asio::local::stream_protocol::endpoint(target.socket), error);
+    if (error) return fail(refused(target.socket, error));
+    return socket;
+  }
+  const std::size_t colon = target.address.rfind(':');
+  if (colon == std::string::npos) return fail(Code::invalid, "--address: write HOST:PORT");
+  asio::ip::tcp::resolver resolver(io);
+  const auto endpoints =
+      resolver.resolve(target.address.substr(0, colon), target.address.substr(colon + 1), error);
+  if (error) return fail(refused(target.address, error));
+  for (const auto& entry : endpoints) {
+    boost::system::error_code ignored;
+    socket.close(ignored);
+    socket.connect(entry.endpoint(), error);
+    if (!error) return socket;
+  }
+  return fail(refused(target.address, error));
+}
+
+}  // namespace
+
+std::string encode(std::string_view text) {
+  static constexpr char kDigits[] = "0123456789ABCDEF";
+  std::string encoded;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                       c == '.' || c == '_' || c == '~';
+    if (plain) {
+      encoded.push_back(c);
+    } else {
+      encoded.push_back('%');
+      encoded.push_back(kDigits[byte >> 4]);
+      encoded.push_back(kDigits[byte & 15]);
+    }
+  }
+  return encoded;
+}
+
+Result<std::string> Client::token() const {
+  if (target_.token_file.empty()) return std::string();
+  std::ifstream file(target_.token_file);
+  std::string line;
+  if (!file || !std::getline(file, line)) return fail(Code::denied, "--token-file " + target_.token_file + ": cannot be read");
+  return line;
+}
+
+Result<boost::json::value> Client::get(const std::string& path) const { return call("GET", path); }
+
+Result<boost::json::value> Client::call(std::string_view method, const std::string& path,
+                                        const std::string& body) const {
+  const auto secret = token();
+  if (!secret) return fail(secret.error());
+  asio::io_context io;
+  auto socket = connect(io, target_);
+  if (!socket) return fail(std::move(socket).error());
+  http::request<http::string_body> request(http::string_to_verb({method.data(), method.size()}), path, 11);
+  request.set(http::field::host, "localhost");
+  request.set(http::field::user_agent, "otagate/" OTAGATE_VERSION);
+  if (!secret->empty()) request.set(http::field::authorization, "Bearer " + *secret);
+  if (!body.empty()) request.set(http::field::content_type, "application/json");
+  request.body() = body;
+  request.prepare_payload();
+  request.keep_alive(false);
+
+  boost::system::error_code error;
+  http::write(*socket, request, error);
+  boost::beast::flat_buffer buffer;
+  http::response_parser<http::string_body> parser;
+  parser.body_limit(kMostBody);
+  if (!error) http::read(*socket, buffer, parser, error);
+  if (error) return fail(Code::transient, "the daemon went away in the middle of its answer: " + error.message());
+
+  const auto& response = parser.get();
+  boost::json::value value = boost::json::parse(response.body(), error);
+  if (error) return fail(Code::internal, "the daemon's answer is not JSON: " + error.message());
+  if (response.result_int() >= 400) {
+    const auto* object = value.if_object();
+    const auto* code = object != nullptr ? object->if_contains("code") : nullptr;
+    const auto* message = object != nullptr ? object->if_contains("message") : nullptr;
+    if (code == nullptr || message == nullptr || !code->is_string() || !message->is_string())
+      return fail(Code::internal, "the daemon answered " + std::to_string(response.result_int()));
+    return fail(code_of(std::string_view(code->as_string())), std::string(message->as_string()));
+  }
+  return value;
+}
+
+Result<void> Client::follow(const std::string& path, const std::function<bool(std::string_view)>& take) const {
+  const auto secret = token();
+  if (!secret) return fail(secret.error());
+  asio::io_context io;
+  auto socket = connect(io, target_);
+  if (!socket) return fail(std::move(socket).error());
+  std::string request = "GET " + path + " HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n";
+  if (!secret->empty()) request += "Authorization: Bearer " + *secret + "\r\n";
+  request += "\r\n";
+  boost::system::error_code error;
+  asio::write(*socket, asio::buffer(request), error);
+  asio::streambuf buffer(1 << 20);
+  std::string line;
+  bool head = true;
+  while (!error) {
+    asio::read_until(*socket, buffer, '\n', error);
+    if (error) break;
+    std::istream in(&buffer);
+    std::getline(in, line);
+    if (!line.empty() && line.back() == '\r') line.pop_back();
+    if (head) {
+      if (line.starts_with("HTTP/") && line.find(" 200 ") == std::string::npos)
+        return fail(Code::denied, "the daemon answered " + line);
+      if (line.empty()) head = false;
+      continue;
+    }
+    if (line.starts_with("data: ") && !take(std::string_view(line).substr(6))) return {};
+  }
+  return fail(Code::transient, "the daemon ended the stream");
+}
+
+}  // namespace otagate::cli

@@ -1,0 +1,43 @@
+// The admin API over its Unix socket, or over TCP with a token.
+#pragma once
+
+#include <boost/json/fwd.hpp>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "core/error.hpp"
+
+namespace otagate::cli {
+
+// Where the daemon is. With an empty address the socket counts.
+struct Target {
+  std::string socket = "/run/otagate/api.sock";
+  std::string address;  // "127.0.0.1:8090"
+  std::string token_file;
+};
+
+// Blocking; one connection per call. Code::transient: nobody answers there.
+class Client {
+ public:
+  explicit Client(Target target) : target_(std::move(target)) {}
+
+  // The answer's JSON; an error answer of the daemon becomes an Error with its code and message.
+  Result<boost::json::value> call(std::string_view method, const std::string& path, const std::string& body = {}) const;
+  Result<boost::json::value> get(const std::string& path) const;
+
+  // The data of each server-sent event, until `take` returns false or the daemon goes.
+  Result<void> follow(const std::string& path, const std::function<bool(std::string_view data)>& take) const;
+
+ private:
+  template <class Work>
+  auto with_stream(Work work) const;
+  Result<std::string> token() const;
+
+  Target target_;
+};
+
+// One path segment or query value, percent-encoded (RFC 3986).
+std::string encode(std::string_view text);
+
+}  // namespace otagate::cli
