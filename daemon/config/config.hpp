@@ -125,7 +125,7 @@ struct Store {
   milliseconds interval = 5min;
   Require require = Require::length;
   std::map<std::string, Require> require_types;  // device type -> level, instead of `require`
-  std::vector<std::string> pattern;              // path patterns, tried in order
+  std::vector<std::string> pattern;              // path patterns, tried in order; empty: the default ones
   std::vector<StoreIndex> index;
   MetadataUse metadata = MetadataUse::unmatched;
   std::optional<bool> prefetch;   // unset: the plugin decides

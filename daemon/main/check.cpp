@@ -7,6 +7,7 @@
 
 #include "config/options.hpp"
 #include "core/clock.hpp"
+#include "firmware/pattern.hpp"
 #include "gateway/option_source.hpp"
 #include "plugin/registry.hpp"
 
@@ -102,6 +103,13 @@ bool check_instances(const config::Config& config) {
     }
   };
   for (const config::Store& store : config.stores) {
+    for (const std::string& text : store.pattern) {
+      if (const auto pattern = firmware::Pattern::compile(text); !pattern) {
+        good = false;
+        std::fprintf(stderr, "%s: store.%s.pattern: %s\n", store.where.to_string().c_str(), store.name.c_str(),
+                     pattern.error().message().c_str());
+      }
+    }
     if (store.enabled) check("store", plugin::Kind::store, store);
   }
   for (const config::Transport& transport : config.transports) {

@@ -70,41 +70,40 @@ struct Bad {
   const char* text;
   const char* wanted;
 };
-class OptionsRefuse : public ::testing::TestWithParam<Bad> {};
-TEST_P(OptionsRefuse, WithLineAndWhatToWrite) {
-  EXPECT_THAT(problems(GetParam().text), HasSubstr(GetParam().wanted));
+constexpr Bad kRefused[] = {
+
+    Bad{"region='x'",
+        "t.toml:4:1: store.main.options.bucket: is missing; add bucket = ... (name of the bucket)"},
+    Bad{"bucket=7", "t.toml:5:8: store.main.options.bucket: is an integer but must be a text in quotes"},
+    Bad{"bucket='ab'", "\"ab\" must have at least 3 characters; name of the bucket"},
+    Bad{"bucket='AB_C'", "must match the pattern"},
+    Bad{"bucket='abc'\nbuket='x'",
+        "t.toml:6:7: store.main.options.buket: the plugin \"s3\" has no such option; did "
+        "you mean \"bucket\"?"},
+    Bad{"bucket='abc'\nzzz='x'", "its options are: bucket, region"},
+    Bad{"bucket='abc'\naddressing='vitual'",
+        "\"vitual\" must be one of \"path\", \"virtual\"; did you mean \"virtual\"?"},
+    Bad{"bucket='abc'\nport='9000'", "\"9000\" must be a whole number, without quotes"},
+    Bad{"bucket='abc'\nport=0", "0 must be at least 1"},
+    Bad{"bucket='abc'\nport=70000", "must be at most 65535"},
+    Bad{"bucket='abc'\nanonymous='yes'", "true or false, without quotes"},
+    Bad{"bucket='abc'\npoll=30", "write for example poll = \"30s\""},
+    Bad{"bucket='abc'\npoll='10ms'", "10 must be at least 1000"},
+    Bad{"bucket='abc'\npoll='soon'", "is not a duration"},
+    Bad{"bucket='abc'\nblock='2MiB'", "must be at most 1048576"},
+    Bad{"bucket='abc'\nhosts=['a','b','c']", "must have at most 2 entries"},
+    Bad{"bucket='abc'\nhosts=['a','']", "store.main.options.hosts.1: \"\" must have at least 1"},
+    Bad{"bucket='abc'\nhosts='a'", "\"a\" must be a list"},
+    Bad{"bucket='abc'\nusers=[{}]", "store.main.options.users.0.name: is missing"},
+    Bad{"bucket='abc'\ntls={verfy=false}",
+        "store.main.options.tls.verfy: the plugin \"s3\" has no such option; did "
+        "you mean \"verify\"?"},
+    Bad{"bucket='abc'\nlabels={a=1}", "store.main.options.labels.a: is an integer but must be a text"},
+    Bad{"bucket='abc'\ntls=true", "must be a table"}};
+
+TEST(ResolveOptions, RefusesWithLineAndWhatToWrite) {
+  for (const Bad& bad : kRefused) EXPECT_THAT(problems(bad.text), HasSubstr(bad.wanted)) << bad.text;
 }
-INSTANTIATE_TEST_SUITE_P(
-    Options, OptionsRefuse,
-    ::testing::Values(
-        Bad{"region='x'",
-            "t.toml:4:1: store.main.options.bucket: is missing; add bucket = ... (name of the bucket)"},
-        Bad{"bucket=7", "t.toml:5:8: store.main.options.bucket: is an integer but must be a text in quotes"},
-        Bad{"bucket='ab'", "\"ab\" must have at least 3 characters; name of the bucket"},
-        Bad{"bucket='AB_C'", "must match the pattern"},
-        Bad{"bucket='abc'\nbuket='x'",
-            "t.toml:6:7: store.main.options.buket: the plugin \"s3\" has no such option; did "
-            "you mean \"bucket\"?"},
-        Bad{"bucket='abc'\nzzz='x'", "its options are: bucket, region"},
-        Bad{"bucket='abc'\naddressing='vitual'",
-            "\"vitual\" must be one of \"path\", \"virtual\"; did you mean \"virtual\"?"},
-        Bad{"bucket='abc'\nport='9000'", "\"9000\" must be a whole number, without quotes"},
-        Bad{"bucket='abc'\nport=0", "0 must be at least 1"},
-        Bad{"bucket='abc'\nport=70000", "must be at most 65535"},
-        Bad{"bucket='abc'\nanonymous='yes'", "true or false, without quotes"},
-        Bad{"bucket='abc'\npoll=30", "write for example poll = \"30s\""},
-        Bad{"bucket='abc'\npoll='10ms'", "10 must be at least 1000"},
-        Bad{"bucket='abc'\npoll='soon'", "is not a duration"},
-        Bad{"bucket='abc'\nblock='2MiB'", "must be at most 1048576"},
-        Bad{"bucket='abc'\nhosts=['a','b','c']", "must have at most 2 entries"},
-        Bad{"bucket='abc'\nhosts=['a','']", "store.main.options.hosts.1: \"\" must have at least 1"},
-        Bad{"bucket='abc'\nhosts='a'", "\"a\" must be a list"},
-        Bad{"bucket='abc'\nusers=[{}]", "store.main.options.users.0.name: is missing"},
-        Bad{"bucket='abc'\ntls={verfy=false}",
-            "store.main.options.tls.verfy: the plugin \"s3\" has no such option; did "
-            "you mean \"verify\"?"},
-        Bad{"bucket='abc'\nlabels={a=1}", "store.main.options.labels.a: is an integer but must be a text"},
-        Bad{"bucket='abc'\ntls=true", "must be a table"}));
 
 TEST(ResolveOptions, ReportsEveryProblemAtOnce) {
   EXPECT_EQ(resolved("buket='x'\nport=0\nanonymous=3").problems.size(), 4u);
