@@ -34,7 +34,7 @@ demo_package() {
     say "fetching the firmware in Debian's $1"
     mkdir -p "$demo_cache/deb"
     (
-      cd "$demo_cache/deb"
+      cd "$demo_cache/deb" || exit 1
       rm -f "$1"_*.deb
       apt-get -o APT::Sandbox::User=root download -qq "$1" 2>apt.log ||
         { as_root apt-get update -qq && apt-get -o APT::Sandbox::User=root download -qq "$1"; } ||
@@ -113,8 +113,8 @@ TXT
 }
 
 demo_hints() {
-  coap=coap-client-notls
-  command -v "$coap" >/dev/null || coap=coap-client
+  coap="coap-client-notls"
+  command -v "$coap" >/dev/null || coap="coap-client"
   small=$(basename "$(ls "$demo"/firmware/ath9k-htc/htc9271-*.bin)" .bin)
   big=$(basename "$(ls "$demo"/firmware/qemu-q35/ovmf-*.bin)" .bin)
   cat <<TXT

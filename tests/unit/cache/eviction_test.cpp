@@ -144,13 +144,13 @@ TEST_F(EvictionTest, AgeEvictsOnlyByATrustedClockAndAListedStore) {
   start();
   const Digest a = add(1);
   now += 10 * 3600 * 1000;
-  std::this_thread::sleep_for(100ms);
+  std::this_thread::sleep_for(100ms);  // for the eviction that must not come
   EXPECT_TRUE(cache->has(a)) << "the clock is not synchronised";
   synchronised = true;
   ASSERT_TRUE(eventually([&] { return cache->blob(a)->last_used_ms == now.load(); }))
       << "age counts from here";
   now += 4 * 3600 * 1000;
-  std::this_thread::sleep_for(100ms);
+  std::this_thread::sleep_for(100ms);  // for the eviction that must not come
   EXPECT_TRUE(cache->has(a)) << "its store could not be asked for it again";
   host.store_listed = true;
   EXPECT_TRUE(gone(a));
