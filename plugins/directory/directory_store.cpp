@@ -107,6 +107,7 @@ void DirectoryStore::complain(const std::string& folder, const std::string& why)
 void DirectoryStore::list(const sdk::ListRequest& request, sdk::ListSink& sink) {
   const Fd root = open_root(path_);
   if (request.cursor.empty()) digests_.begin_run();
+  watcher_.catch_up();
   const auto started = std::chrono::steady_clock::now();
   std::uint32_t count = 0;
   const auto visit = [&](File file) {

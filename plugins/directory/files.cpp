@@ -28,7 +28,9 @@ std::uint32_t status_of(int error) {
     case ENOENT:
     case ENOTDIR:
     case ELOOP:
-    case EXDEV: return OTAGATE_NOT_FOUND;
+    case EXDEV:
+    case ENXIO:  // a socket
+    case ENAMETOOLONG: return OTAGATE_NOT_FOUND;
     case EACCES:
     case EPERM: return OTAGATE_DENIED;
     default: return OTAGATE_TRANSIENT;

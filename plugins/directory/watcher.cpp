@@ -70,6 +70,13 @@ std::optional<milliseconds> Watcher::being_written(const std::string& key) const
   return left;
 }
 
+void Watcher::catch_up() {
+  std::unique_lock lock(mutex_);
+  const std::uint64_t mine = ++asked_;
+  eventfd_write(wake_.get(), 1);
+  taken_in_.wait_for(lock, std::chrono::seconds(1), [&] { return caught_up_ >= mine; });
+}
+
 void Watcher::expect(const std::string& key, milliseconds delay) {
   const std::scoped_lock lock(mutex_);
   const std::string& subject = due_.size() < kMaxTracked || due_.contains(key) ? key : std::string();
@@ -84,7 +91,17 @@ void Watcher::run() {
     poll(polled, inotify_ ? 2 : 1, wait_ms());
     eventfd_t ignored = 0;
     eventfd_read(wake_.get(), &ignored);
-    if (inotify_ && (polled[1].revents & POLLIN)) read_events();
+    std::uint64_t answered = 0;
+    {
+      const std::scoped_lock lock(mutex_);
+      answered = asked_;
+    }
+    if (inotify_) read_events();
+    {
+      const std::scoped_lock lock(mutex_);
+      caught_up_ = answered;
+    }
+    taken_in_.notify_all();
     say_due();
   }
 }

@@ -3,6 +3,8 @@
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -33,6 +35,9 @@ class Watcher {
   Watcher(const Watcher&) = delete;
   Watcher& operator=(const Watcher&) = delete;
 
+  // Returns when everything that the kernel has reported until now has been taken in, so that a file that
+  // was closed before is not held for being written. Waits a second at most. Any thread but the watcher's.
+  void catch_up();
   // How long to leave that file alone because somebody has written to it and not closed it yet; it is
   // also what a writer is given who never closes. nullopt: nobody has. Any thread.
   std::optional<std::chrono::milliseconds> being_written(const std::string& key) const;
@@ -70,6 +75,9 @@ class Watcher {
   mutable std::mutex mutex_;
   std::map<std::string, Clock::time_point> written_;  // under mutex_: last write to what was not closed since
   std::map<std::string, Clock::time_point> due_;      // under mutex_: changed() to be said
+  std::uint64_t asked_ = 0;                           // under mutex_: calls of catch_up()
+  std::uint64_t caught_up_ = 0;                       // under mutex_: those that are answered
+  std::condition_variable taken_in_;
   std::atomic<bool> stopping_ = false;
   std::thread thread_;
 };

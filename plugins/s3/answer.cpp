@@ -93,6 +93,8 @@ common::Failure failure_of(const common::HttpResponse& response, const FailureCo
   if (const Known* known = find_code(error.code)) {
     failure.status = known->status;
     advice = known->advice;
+  } else if (response.head.status == 400 && !context.of_bucket) {
+    failure.status = OTAGATE_INVALID;  // a key that this server cannot hold
   } else if (failure.status == OTAGATE_DENIED) {
     advice = "check the credentials and what they may do";
   }

@@ -76,6 +76,11 @@ bool plain_text(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
 }
 
+void check_key(std::string_view key) {
+  if (!key.empty() && key.size() <= 1024 && key.find('\0') == std::string_view::npos) return;
+  throw Failure(OTAGATE_INVALID, "a key has 1 to 1,024 bytes and no NUL");
+}
+
 std::string name_for(const sdk::PublishRequest& request) {
   std::string name;
   std::string version;
@@ -309,6 +314,7 @@ void S3Store::list(const sdk::ListRequest& request, sdk::ListSink& sink) {
 }
 
 void S3Store::fetch(const sdk::FetchRequest& request, sdk::FetchSink& sink) {
+  check_key(request.key);
   std::optional<Token> expected;
   if (!request.change_token.empty()) {
     expected = parse_token(request.change_token);
@@ -336,6 +342,7 @@ void S3Store::fetch(const sdk::FetchRequest& request, sdk::FetchSink& sink) {
 }
 
 sdk::Object S3Store::head(std::string_view key, std::string_view token, sdk::Call& call) {
+  check_key(key);
   Unsigned what;
   what.path = address_.object_path(key);
   what.headers.emplace_back("x-amz-checksum-mode", "ENABLED");
@@ -406,6 +413,7 @@ sdk::Object S3Store::publish(const sdk::PublishRequest& request, sdk::Call& call
     throw Failure(OTAGATE_INVALID, "publishing needs the SHA-256 of the bytes");
   Unsigned what;
   const std::string key = request.key.empty() ? prefix_ + name_for(request) : std::string(request.key);
+  check_key(key);
   what.path = address_.object_path(key);
   // The server compares the bytes with the hash that is signed.
   what.payload_hash = request.sha256;

@@ -47,7 +47,7 @@ TEST(FailureOf, GoesByS3sCodeBeforeTheStatus) {
       {400, "RequestTimeout", OTAGATE_TRANSIENT},
       {307, "TemporaryRedirect", OTAGATE_TRANSIENT},
       {301, "PermanentRedirect", OTAGATE_PERMANENT},
-      {400, "SomethingNew", OTAGATE_PERMANENT},
+      {400, "SomethingNew", OTAGATE_INVALID},
       {404, "", OTAGATE_NOT_FOUND},
       {429, "", OTAGATE_THROTTLED},
   };

@@ -1,0 +1,68 @@
+# ctest-timeout: 600
+"""The conformance kit over the bundled stores."""
+import sys
+import textwrap
+
+import pytest
+
+from support.clients import image
+from support.conformance import check_plugin
+
+SKIPPED_BY_NATURE = {"store.assignments", "transport.start-stop"}
+
+
+def fill(write):
+    """Some objects of different sizes and names."""
+    for key, size in [("a/fw-1.0.0.bin", 700_000), ("a b/c+d%/ü.bin", 3000), ("z.json", 20)]:
+        write(key, image(size, seed=size))
+
+
+def skipped(verdicts):
+    return {name for name, verdict in verdicts.items() if verdict == "skip"} - SKIPPED_BY_NATURE
+
+
+def test_directory(build_dir, tmp_path):
+    folder = tmp_path / "fw"
+
+    def write(key, data):
+        (folder / key).parent.mkdir(parents=True, exist_ok=True)
+        (folder / key).write_bytes(data)
+
+    fill(write)
+    # In place, so that a descriptor that is open sees the new bytes.
+    mutate = f'printf changed | dd of="{folder}/$OTAGATE_CHECK_KEY" conv=notrunc status=none'
+    verdicts = check_plugin(
+        build_dir, "directory", tmp_path, {"path": str(folder), "settle": 0},
+        {"fixture": str(folder), "mutate": mutate, "bad": [{"path": "relative"}, {}]},
+    )
+    assert skipped(verdicts) == {"store.stat", "store.presign", "store.publish"}
+
+
+@pytest.mark.parametrize("addressing", ["path", "virtual"])
+def test_s3(build_dir, s3, tmp_path, addressing):
+    fixture = tmp_path / "fixture"
+
+    def write(key, data):
+        s3.put(key, data, name="probe")
+        (fixture / key).parent.mkdir(parents=True, exist_ok=True)
+        (fixture / key).write_bytes(data)
+
+    fill(write)
+    script = tmp_path / "mutate.py"
+    script.write_text(textwrap.dedent(f"""
+        import os, boto3
+        from botocore.config import Config
+        boto3.client("s3", endpoint_url={s3.endpoint!r}, region_name="us-east-1",
+                     aws_access_key_id={s3.access_key!r}, aws_secret_access_key={s3.secret_key!r},
+                     config=Config(s3={{"addressing_style": "path"}})).put_object(
+            Bucket={s3.bucket!r}, Key=os.environ["OTAGATE_CHECK_KEY"], Body=b"changed" * 50000)
+    """), encoding="utf-8")
+    options = s3.options(publish=True, addressing=addressing)
+    if addressing == "virtual":
+        options["endpoint"] = f"http://s3.localhost:{s3.port}"
+    verdicts = check_plugin(
+        build_dir, "s3", tmp_path, options,
+        {"fixture": str(fixture), "mutate": f"{sys.executable} {script}",
+         "bad": [{"bucket": "a/b"}, {"bucket": "firmware", "endpoint": "no url"}, {"bucket": "firmware"}]},
+    )
+    assert skipped(verdicts) == set()
