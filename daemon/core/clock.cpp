@@ -2,6 +2,7 @@
 
 #include <sys/timex.h>
 #include <time.h>
+#include <unistd.h>
 
 namespace otagate {
 
@@ -19,7 +20,8 @@ std::int64_t steady_ms() { return read_ms(CLOCK_BOOTTIME); }
 
 bool clock_synchronised() {
   timex state{};
-  return ::adjtimex(&state) != -1 && (state.status & STA_UNSYNC) == 0;
+  if (::adjtimex(&state) != -1) return (state.status & STA_UNSYNC) == 0;
+  return ::access("/run/systemd/timesync/synchronized", F_OK) == 0;
 }
 
 }  // namespace otagate

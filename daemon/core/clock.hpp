@@ -13,7 +13,8 @@ std::int64_t wall_ms();
 // Milliseconds that only ever grow while the machine is up (CLOCK_BOOTTIME): for deadlines.
 std::int64_t steady_ms();
 
-// True once the kernel's clock is disciplined (adjtimex without STA_UNSYNC).
+// True once the clock is disciplined: by adjtimex(2), or where a sandbox forbids that (ProtectClock=),
+// by the mark that systemd-timesyncd leaves.
 bool clock_synchronised();
 
 }  // namespace otagate

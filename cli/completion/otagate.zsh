@@ -1,0 +1,45 @@
+#compdef otagate
+autoload -U +X bashcompinit && bashcompinit
+# bash completion for otagate: source it, or install it as
+# /usr/share/bash-completion/completions/otagate
+_otagate() {
+  local word path=""
+  for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+    case $word in -*) ;; *) path="${path:+$path }$word" ;; esac
+  done
+  local words=""
+  while :; do
+    case $path in
+      '') words='status plugins stores firmware cache events config state completion --help -h --version --socket --address --token-file --json'; break ;;
+      'status') words='--help -h'; break ;;
+      'plugins') words='--help -h'; break ;;
+      'stores') words='sync show --help -h'; break ;;
+      'stores sync') words='--help -h'; break ;;
+      'stores show') words='--help -h --skipped'; break ;;
+      'firmware') words='list show fetch pin unpin --help -h'; break ;;
+      'firmware list') words='--help -h --name --type --store --all'; break ;;
+      'firmware show') words='--help -h'; break ;;
+      'firmware fetch') words='--help -h --wait'; break ;;
+      'firmware pin') words='--help -h --reason'; break ;;
+      'firmware unpin') words='--help -h'; break ;;
+      'cache') words='show verify evict --help -h'; break ;;
+      'cache show') words='--help -h'; break ;;
+      'cache verify') words='--help -h'; break ;;
+      'cache evict') words='--help -h'; break ;;
+      'events') words='--help -h --follow -f --lines -n --kind'; break ;;
+      'config') words='check show reload log-level --help -h'; break ;;
+      'config check') words='--help -h'; break ;;
+      'config show') words='--help -h'; break ;;
+      'config reload') words='--help -h'; break ;;
+      'config log-level') words='--help -h'; break ;;
+      'state') words='check backup restore --help -h'; break ;;
+      'state check') words='--help -h --database'; break ;;
+      'state backup') words='--help -h --database'; break ;;
+      'state restore') words='--help -h --database'; break ;;
+      'completion') words='--help -h'; break ;;
+    esac
+    case $path in *' '*) path=${path% *} ;; *) path='' ;; esac
+  done
+  COMPREPLY=($(compgen -W "$words" -- "${COMP_WORDS[COMP_CWORD]}"))
+}
+complete -o default -F _otagate otagate
