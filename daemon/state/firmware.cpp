@@ -104,11 +104,11 @@ Result<CatalogPage> page_catalog(Reader& db, const CatalogQuery& query) {
   const std::size_t limit = std::clamp<std::size_t>(query.limit, 1, kCatalogPage);
   const CatalogCursor after = query.after.value_or(CatalogCursor{});
 
-  // With a name the index is entered at that name, else at the cursor. All filters but winners_only look
-  // at columns of the index.
+  // With a name the index is entered at that name, else at the cursor. Type and store are looked at in the
+  // index: passing over a row that does not match costs well under a microsecond.
   static const std::string kColumnsAndFlags =
       joined({kColumns, ", ", kShadowed, ", ", kConflict, kFrom,
-              "WHERE s.configured AND (?6 IS NULL OR f.type = ?6) AND (?7 IS NULL OR s.name = ?7)"
+              "WHERE s.configured AND (?6 IS NULL OR f.type = ?6) AND (?7 IS NULL OR f.store = ?7)"
               " AND NOT (?8 AND ",
               kShadowed, ") "});
   static const std::string kOrder = "ORDER BY f.name, f.version, f.type, f.store, f.id LIMIT ?9";
@@ -119,6 +119,14 @@ Result<CatalogPage> page_catalog(Reader& db, const CatalogQuery& query) {
               kOrder});
 
   CatalogPage page;
+  std::optional<std::int64_t> store;
+  if (query.store) {
+    auto id = db.one("SELECT id FROM store WHERE name = ? AND configured", {*query.store},
+                     [](const Row& row) { return row.i64(0); });
+    if (!id) return fail(std::move(id).error());
+    if (!*id) return page;
+    store = *id;
+  }
   CatalogCursor from = after;
   if (query.name) {
     if (after.name > *query.name) return page;
@@ -126,7 +134,7 @@ Result<CatalogPage> page_catalog(Reader& db, const CatalogQuery& query) {
     from.name = *query.name;
   }
   auto items = db.all(query.name ? kOneName : kAll,
-                      {from.name, from.version, from.type, from.store, from.id, query.type, query.store,
+                      {from.name, from.version, from.type, from.store, from.id, query.type, store,
                        query.winners_only, std::uint64_t{limit + 1}},
                       read_catalog_row);
   if (!items) return fail(std::move(items).error());

@@ -124,15 +124,13 @@ Result<void> WriterThread::in_savepoint(const Database::Write& work) {
   Writer writer(*connection_);
   Result<void> outcome = work(writer);
   if (connection_->autocommit()) return outcome;
-  if (!outcome) {
-    if (auto undone = connection_->run("ROLLBACK TO request"); !undone) {
-      // Half a request must not be committed with the others.
-      (void)connection_->run("ROLLBACK");
-      return outcome;
-    }
+  auto closed = outcome ? Result<void>() : connection_->run("ROLLBACK TO request");
+  if (closed) closed = connection_->run("RELEASE request");
+  if (!closed) {
+    // Half a request, or one reported as failed, must not be committed with the others.
+    (void)connection_->run("ROLLBACK");
+    if (outcome) outcome = std::move(closed);
   }
-  auto released = connection_->run("RELEASE request");
-  if (outcome && !released) return released;
   return outcome;
 }
 

@@ -13,11 +13,10 @@ using testing::SizeIs;
 
 class Events : public StateTest {
  protected:
-  std::int64_t append(const char* kind, std::int64_t wall_ms = 1000, bool synchronised = true,
-                      const EventLimits& limits = {}) {
+  std::int64_t append(const char* kind, std::int64_t wall_ms = 1000, bool synchronised = true) {
     return write([&](Writer& w) {
       return append_event(
-          w, {.wall_ms = wall_ms, .clock_synchronised = synchronised, .kind = kind, .message = "m"}, limits);
+          w, {.wall_ms = wall_ms, .clock_synchronised = synchronised, .kind = kind, .message = "m"});
     });
   }
   std::vector<std::int64_t> page(const EventQuery& query) {
@@ -69,7 +68,12 @@ TEST_F(Events, ArePagedBothWaysAndFiltered) {
 
 TEST_F(Events, AreCappedByCountAndNumbersGoOn) {
   const EventLimits limits{.max_count = 100};
-  for (int i = 0; i < 1024; ++i) append("k", 1000, true, limits);
+  write([&](Writer& w) -> Result<void> {
+    for (int i = 0; i < 1024; ++i)
+      if (auto appended = append_event(w, {.kind = "k", .message = "m"}, limits); !appended)
+        return fail(appended.error());
+    return {};
+  });
   const auto left = page({.limit = 1000});
   EXPECT_THAT(left, SizeIs(100));
   EXPECT_EQ(left.front(), 1024);

@@ -1,6 +1,7 @@
 #include "state/firmware.hpp"
 
 #include <gmock/gmock.h>
+#include <time.h>
 
 #include "state/blobs.hpp"
 #include "state/objects.hpp"
@@ -27,7 +28,7 @@ class FirmwareTest : public StateTest {
   Firmware add(std::int64_t store, const Row& row) {
     const std::string key = row.name + "-" + row.version + "-" + row.type + "-" + std::to_string(++keys_);
     return write([&](Writer& w) -> Result<Firmware> {
-      auto object = put_object(w, {.id = 0, .store = store, .key = key, .change_token = "t", .size = 10});
+      auto object = put_object(w, {.store = store, .key = key, .change_token = "t", .size = 10});
       if (!object) return fail(object.error());
       Firmware firmware{.object = *object,
                         .store = store,
@@ -205,33 +206,41 @@ TEST(CatalogCursorText, SurvivesAnyNameAndRefusesNonsense) {
   EXPECT_FALSE(CatalogCursor::decode(std::string(10'000, '6') + ".61.61.1.1"));
 }
 
-// Filters must not read 100,000 rows one by one: the whole catalog by each filter stays within the time of
-// one read on slow hardware as well.
-TEST_F(FirmwareTest, FilterOverALargeCatalogStaysWithinOneRead) {
-  constexpr int kRows = 100'000;
+double thread_cpu_ms() {
+  timespec now{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) * 1000 + static_cast<double>(now.tv_nsec) / 1e6;
+}
+
+// A filter that matches next to nothing passes over the whole catalog. The time of one read is 100 ms; a
+// quarter of it leaves room for hardware that is four times slower. Processor time: the machine may be busy.
+TEST_F(FirmwareTest, FilterOverALargeCatalogFitsIntoOneRead) {
   write([&](Writer& w) -> Result<void> {
-    for (int i = 0; i < kRows; ++i) {
+    for (int i = 0; i < scaled(100'000); ++i) {
       const std::string name = "fw" + std::to_string(i);
-      auto object = put_object(w, {.id = 0, .store = far_, .key = name, .change_token = "t"});
+      auto object = put_object(w, {.store = far_, .key = name, .change_token = "t"});
       if (!object) return fail(object.error());
-      if (auto id =
-              put_firmware(w, {.object = *object, .store = far_, .name = name, .version = "1", .type = "x"});
-          !id)
-        return fail(id.error());
+      auto id =
+          put_firmware(w, {.object = *object, .store = far_, .name = name, .version = "1", .type = "x"});
+      if (!id) return fail(id.error());
     }
     return {};
   });
   add(near_, {"zz", "1", "rare"});
-  const auto timed = [&](const CatalogQuery& query) {
-    const auto start = std::chrono::steady_clock::now();
-    EXPECT_THAT(page(query).items, SizeIs(1));
-    return std::chrono::steady_clock::now() - start;
-  };
-  std::chrono::nanoseconds total{};
-  total += timed({.type = "rare"});
-  total += timed({.store = "near"});
-  total += timed({.name = "zz"});
-  RecordProperty("filters_us", static_cast<int>(total.count() / 1000));
+  for (const CatalogQuery& query :
+       {CatalogQuery{.type = "rare"}, CatalogQuery{.store = "near"}, CatalogQuery{.name = "zz"}}) {
+    double took = 0;
+    const CatalogPage found = read([&](Reader& r) {
+      const double start = thread_cpu_ms();
+      auto result = page_catalog(r, query);
+      took = thread_cpu_ms() - start;
+      return result;
+    });
+    EXPECT_THAT(found.items, SizeIs(1));
+    if (!kSanitized) {
+      EXPECT_LT(took, 25);
+    }
+  }
 }
 
 }  // namespace

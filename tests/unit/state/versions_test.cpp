@@ -65,7 +65,7 @@ TEST_F(Versions, RejectionIsLiftedByAChangeOfTokenOrExpectation) {
 }
 
 TEST_F(Versions, PruningTakesTheOldestThatNobodyLists) {
-  write([&](Writer& w) { return put_object(w, {.id = 0, .store = far_, .key = "k0", .change_token = "t"}); });
+  write([&](Writer& w) { return put_object(w, {.store = far_, .key = "k0", .change_token = "t"}); });
   for (const char* name : {"k0", "k1", "k2", "k3"})
     write([&](Writer& w) { return settle_tag(w, key(name), name); });
   write([&](Writer& w) { return start_fill(w, {.version = key("k1")}); });
