@@ -234,7 +234,8 @@ typedef struct otagate_storage {
    * NULL: then the plugin learns of it by poll() or by what sink() answers. */
   void (*cancel)(void *self, otagate_call call);
   OTAGATE_SLOT(cancel)
-  /* The sink takes bytes again after it said OTAGATE_PAUSE. Only without OTAGATE_PLUGIN_BLOCKING. */
+  /* The sink takes bytes again after it said OTAGATE_PAUSE; may come before that sink() has returned.
+   * Only without OTAGATE_PLUGIN_BLOCKING. */
   void (*resume)(void *self, otagate_call call);
   OTAGATE_SLOT(resume)
 } otagate_storage;
