@@ -12,7 +12,7 @@ constexpr std::size_t kMiB = 1 << 20;
 class FillTest : public CacheTest {};
 
 TEST_F(FillTest, ServesFiftyReadersWithOneRead) {
-  const Bytes content = make_bytes(5 * kMiB + 12'345);
+  const Bytes content = make_bytes(3 * kMiB + 12'345);
   FakeStore store(content);
   store.bytes_per_second = 20 * kMiB;
   start();
