@@ -1,0 +1,264 @@
+"""HTTP: who may ask, TLS, and the bounds on what a peer can make the gateway do."""
+import contextlib
+import pathlib
+import random
+import socket
+import ssl
+import struct
+import subprocess
+import time
+
+import pytest
+
+from support.clients import curl, image, sha256
+from support.net import eventually, free_port
+from support.tools import TREE, need, scaled
+
+BODY = image(200_000, 3)
+
+
+@pytest.fixture
+def make_site(gateway, tmp_path):
+    """make_site(**http options) -> a started gateway that serves /firmware/app/1.0.0/sensor."""
+
+    def make(wait=True, credentials=(), drain_timeout=None, **options):
+        folder = tmp_path / "firmware" / "sensor"
+        folder.mkdir(parents=True)
+        (folder / "app-1.0.0.bin").write_bytes(BODY)
+        gateway.add_directory(folder.parent, pattern=["{type}/{name}-{version}.bin"])
+        gateway.add_http(**options)
+        gateway.config["credential"] += credentials
+        if drain_timeout:
+            gateway.config["daemon"]["drain_timeout"] = drain_timeout
+        gateway.start()
+        if wait:
+            gateway.wait_log("fill_completed")
+            gateway.wait_log("http: listening on")
+        return gateway
+
+    return make
+
+
+PATH = "/firmware/app/1.0.0/sensor"
+REQUEST = f"GET {PATH} HTTP/1.1\r\nHost: a\r\nRange: bytes=0-3\r\n\r\n".encode()
+
+
+def connect(gateway, timeout=20):
+    return socket.create_connection(("127.0.0.1", gateway.http_port), timeout=timeout)
+
+
+def drain(peer):
+    got = b""
+    with contextlib.suppress(ConnectionError):
+        while part := peer.recv(65536):
+            got += part
+    return got
+
+
+def test_without_a_credential_nothing_is_served(make_site):
+    gateway = make_site(anonymous=False)
+    for path in [PATH, "/firmware", "/blobs/sha256/" + "0" * 64]:
+        answer = gateway.get(path)
+        assert answer.status == 401
+        schemes = answer.headers.get_all("WWW-Authenticate")
+        assert any(s.startswith("Bearer") for s in schemes) and any(s.startswith("Basic") for s in schemes)
+    assert gateway.get(PATH, {"Authorization": "Bearer wrong"}).status == 401
+    assert gateway.get(PATH, {"Authorization": "Digest x"}).status == 401
+
+
+def test_a_credential_sees_its_own_type(make_site, tmp_path):
+    for name in ["right", "other", "password"]:
+        (tmp_path / name).write_text(name + "-very-secret-word\n")
+    gateway = make_site(anonymous=False, credentials=[
+        {"name": "right", "kind": "token", "secret": {"file": str(tmp_path / "right")}, "type": "sensor"},
+        {"name": "other", "kind": "token", "secret": {"file": str(tmp_path / "other")}, "type": "camera"},
+        {"name": "basic", "kind": "basic", "user": "u", "secret": {"file": str(tmp_path / "password")},
+         "type": "sensor"},
+    ])
+
+    def get(path, authorization):
+        return gateway.get(path, {"Authorization": authorization})
+
+    assert get(PATH, "Bearer right-very-secret-word").body == BODY
+    assert get("/firmware/app/1.0.0", "bearer right-very-secret-word").body == BODY
+    blob = "/blobs/sha256/" + sha256(BODY)
+    assert get(blob, "Bearer right-very-secret-word").body == BODY
+    for path in [PATH, blob]:
+        assert get(path, "Bearer other-very-secret-word").status == 404
+    assert get("/firmware", "Bearer other-very-secret-word").json()["items"] == []
+    assert len(get("/firmware", "Bearer right-very-secret-word").json()["items"]) == 1
+    assert curl("-u", "u:password-very-secret-word", gateway.url(PATH)) == BODY
+    assert get(PATH, "Bearer right-very-secret-wor").status == 401
+    # One connection may be used by several: each request stands for itself.
+    connection = gateway.http()
+    for authorization, status in [("Bearer right-very-secret-word", 200), ("Bearer other-very-secret-word", 404), (None, 401),
+                                  ("Bearer right-very-secret-word", 200)] * 2:
+        connection.request("GET", PATH, headers={"Authorization": authorization} if authorization else {})
+        answer = connection.getresponse()
+        assert (answer.status, len(answer.read()) == len(BODY)) == (status, status == 200)
+    connection.close()
+    assert "very-secret" not in gateway.log
+
+
+def test_tls_and_a_new_certificate(make_site, tmp_path):
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+
+    def certify(name):
+        subprocess.run(
+            [need("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+             "-keyout", key, "-out", cert, "-subj", f"/CN={name}", "-days", "30",
+             "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+
+    def shown():
+        pem = ssl.get_server_certificate(("127.0.0.1", gateway.http_port))
+        return pem.strip() == cert.read_text().strip()
+
+    certify("first")
+    gateway = make_site(tls={"cert": str(cert), "key": str(key)})
+    url = f"https://127.0.0.1:{gateway.http_port}{PATH}"
+    assert curl("--cacert", cert, url) == BODY
+    assert curl("--cacert", cert, "-r", "100-199", url) == BODY[100:200]
+    assert curl("--cacert", cert, "--tlsv1.2", "--tls-max", "1.2", url) == BODY
+    with pytest.raises(AssertionError):
+        curl("--cacert", cert, "--tls-max", "1.1", url)
+    old = cert.read_text()
+    certify("second")
+    gateway.reload()
+    eventually(shown, what="the new certificate")
+    cert.write_text("not a certificate")
+    with contextlib.suppress(AssertionError):
+        gateway.reload(timeout=5)
+    gateway.wait_log("certificate_refused")
+    cert.write_text(old)
+    assert ssl.get_server_certificate(("127.0.0.1", gateway.http_port)).strip() != old.strip()
+
+
+def test_a_taken_address_is_waited_for(make_site):
+    holder = socket.socket()
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    port = free_port()
+    holder.bind(("127.0.0.1", port))
+    holder.listen()
+    gateway = make_site(wait=False, listen=f"127.0.0.1:{port}")
+    gateway.http_port = port
+    gateway.wait_log("listener_waiting.*in use by another process")
+    holder.close()
+    gateway.wait_log("http: listening on")
+    eventually(lambda: gateway.get(PATH).body == BODY, what="the firmware at last")
+
+
+def test_slow_heads_and_idle_connections_end(make_site):
+    gateway = make_site(header_timeout="1s", idle_timeout="2s")
+    with connect(gateway) as slow, connect(gateway) as idle:
+        slow.sendall(REQUEST[:-2])
+        idle.sendall(REQUEST)
+        got = drain(slow)
+        assert got.startswith(b"HTTP/1.1 408 ") and b"Connection: close" in got
+        begin = time.monotonic()
+        assert drain(idle).endswith(BODY[:4])
+        assert time.monotonic() - begin < 8
+
+
+def test_a_peer_that_takes_nothing_is_cut(make_site):
+    gateway = make_site(idle_timeout="1s")
+    with connect(gateway, timeout=30) as peer:
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        many = REQUEST.replace(b"bytes=0-3", b"bytes=0-") * 80
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            peer.sendall(many)
+        eventually(lambda: established(gateway) == 0, 15, what="the connection to be cut")
+    assert gateway.get(PATH).body == BODY
+
+
+def established(gateway):
+    """Connections that the daemon holds on its HTTP port."""
+    count = 0
+    for line in pathlib.Path(f"/proc/{gateway.pid}/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        count += fields[1] == f"0100007F:{gateway.http_port:04X}" and fields[3] == "01"
+    return count
+
+
+def test_limits_on_connections_and_requests(make_site):
+    gateway = make_site(max_connections=20, max_connections_per_source=10)
+    with contextlib.ExitStack() as stack:
+        # Busy ones: idle ones would give way.
+        peers = [stack.enter_context(connect(gateway)) for _ in range(10)]
+        for peer in peers:
+            peer.sendall(REQUEST[:-2])
+        eventually(lambda: established(gateway) >= 10, what="ten connections")
+        extra = stack.enter_context(connect(gateway))
+        assert drain(extra).startswith(b"HTTP/1.1 503 ")
+        for peer in peers:
+            peer.sendall(b"\r\n")
+            assert peer.recv(65536).startswith(b"HTTP/1.1 206 ")
+
+
+def test_requests_per_second(make_site):
+    gateway = make_site(requests_per_second=5)
+    codes = [gateway.get(PATH).status for _ in range(14)]
+    assert codes.count(429) >= 2 and codes[:5].count(200) == 5
+    limited = next(a for a in (gateway.get(PATH) for _ in range(50)) if a.status == 429)
+    assert limited.headers["Retry-After"] == "1"
+
+
+def test_large_heads_are_refused(make_site):
+    gateway = make_site(header_limit="4KiB")
+    for request, status in [
+        (b"GET /" + b"a" * 5000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", b"414"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 5000 + b"\r\n\r\n", b"431"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: y\r\n" * 101 + b"\r\n", b"431"),
+        (b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n", b"413"),
+        (b"GET / HTTP/3.0\r\nHost: a\r\n\r\n", b"505"),
+    ]:
+        with connect(gateway) as peer:
+            peer.sendall(request)
+            assert drain(peer).startswith(b"HTTP/1.1 " + status), request[:40]
+
+
+def test_mutated_requests_do_no_harm(make_site):
+    gateway = make_site(header_timeout="2s")
+    seeds = [p.read_bytes() for p in sorted((TREE / "tests/fuzz/corpus/http_request").iterdir())]
+    seeds.append(REQUEST)
+    chance = random.Random(20)
+
+    def mutated():
+        data = bytearray(chance.choice(seeds))
+        for _ in range(chance.randrange(1, 6)):
+            at = chance.randrange(len(data) + 1)
+            match chance.randrange(5):
+                case 0: data[at:at] = bytes([chance.randrange(256)])
+                case 1: del data[at : at + chance.randrange(1, 9)]
+                case 2: data[at : at + 1] = bytes([chance.randrange(256)])
+                case 3: data[at:at] = chance.choice(seeds)[: chance.randrange(1, 200)]
+                case 4: data[at:at] = chance.choice([b"\r\n", b"\0", b"%", b"A" * 3000, struct.pack("<Q", at)])
+        return bytes(data)
+
+    for _ in range(200):
+        gateway.get(PATH)
+    before = gateway.rss()
+    for _ in range(scaled(10_000, 500)):
+        with connect(gateway) as peer:
+            with contextlib.suppress(ConnectionError):
+                peer.sendall(mutated())
+                peer.shutdown(socket.SHUT_WR)
+                drain(peer)
+    assert gateway.get(PATH).body == BODY
+    assert gateway.rss() - before < 16 << 20
+
+
+def test_a_stop_does_not_wait_for_stalled_readers(make_site):
+    gateway = make_site(drain_timeout="2s")
+    request = f"GET {PATH} HTTP/1.1\r\nHost: a\r\n\r\n".encode() * 20
+    with contextlib.ExitStack() as stack:
+        peers = []
+        for _ in range(scaled(1000, 100)):
+            peer = socket.socket()
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            peer.settimeout(10)
+            peer.connect(("127.0.0.1", gateway.http_port))
+            peer.sendall(request)
+            peers.append(stack.enter_context(peer))
+        begin = time.monotonic()
+        gateway.stop()
+        assert time.monotonic() - begin < 5
