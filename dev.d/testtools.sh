@@ -19,7 +19,7 @@ test_python() {
 
 install_test_tools() {
   mkdir -p "$OTAGATE_TEST_CACHE"
-  tool_once venv "pytest=$PYTEST timeout=$PYTEST_TIMEOUT boto3=$BOTO3 aiocoap=$AIOCOAP" install_venv
+  tool_once venv "pytest=$PYTEST timeout=$PYTEST_TIMEOUT boto3=$BOTO3 aiocoap=$AIOCOAP jsonschema=$JSONSCHEMA" install_venv
   tool_once versitygw "$VERSITYGW" install_versitygw
 }
 
@@ -45,7 +45,7 @@ install_venv() {
   rm -rf "$OTAGATE_TEST_CACHE/venv"
   /usr/bin/python3 -m venv "$OTAGATE_TEST_CACHE/venv" || return 1
   "$OTAGATE_TEST_CACHE/venv/bin/pip" install --quiet --disable-pip-version-check \
-    "pytest==$PYTEST" "pytest-timeout==$PYTEST_TIMEOUT" "boto3==$BOTO3" "aiocoap==$AIOCOAP"
+    "pytest==$PYTEST" "pytest-timeout==$PYTEST_TIMEOUT" "boto3==$BOTO3" "aiocoap==$AIOCOAP" "jsonschema==$JSONSCHEMA"
 }
 
 install_versitygw() {

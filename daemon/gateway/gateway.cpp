@@ -22,6 +22,7 @@ namespace {
 constexpr std::string_view kOperator = "operator";
 constexpr std::chrono::milliseconds kStoreCloseGrace{5'000};
 constexpr std::chrono::milliseconds kTransportStart{10'000};
+constexpr std::chrono::milliseconds kReadyPatience{200};
 constexpr std::chrono::minutes kMaintenance{10};
 constexpr std::uint64_t kMaxVersionRows = 1'000'000;
 
@@ -220,9 +221,15 @@ void Gateway::start_transport(const config::Transport& transport) {
     const std::scoped_lock lock(mutex_);
     transports_[transport.name] = *instance;
   }
-  (*instance)->start(kTransportStart, [name = transport.name](Result<void> started) {
+  auto listening = std::make_shared<std::promise<void>>();
+  auto soon = listening->get_future();
+  (*instance)->start(kTransportStart, [name = transport.name, listening](Result<void> started) {
     if (!started) log("gateway").error("transport {}: {}", name, started.error().message());
+    listening->set_value();
   });
+  // Whoever is told that we are ready may connect at once. A transport that takes its time is not
+  // waited for: one that cannot bind says so and goes on by itself.
+  soon.wait_for(kReadyPatience);
 }
 
 void Gateway::stop_transports(const std::vector<std::string>& names, std::chrono::milliseconds drain) {
