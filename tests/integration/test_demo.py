@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from support import tools
-from support.clients import coap_client_path, coap_get, curl, image, sha256
+from support.clients import coap_client_path, coap_get_patiently, curl, image, sha256
 from support.net import eventually, free_port
 
 
@@ -79,7 +79,7 @@ def test_real_firmware_arrives_whole_over_http_and_coap(demo):
         wanted = sha256(path.read_bytes())
         assert sha256(curl(f"http://{demo.http}{url_path(relative)}")) == wanted, relative
         for block in (64, 1024) if path.stat().st_size < 100_000 else (1024,):
-            answer = coap_get(f"coap://{demo.coap}{url_path(relative)}", block=block)
+            answer = coap_get_patiently(f"coap://{demo.coap}{url_path(relative)}", block=block)
             assert answer.error == "" and sha256(answer.body) == wanted, f"{relative} by {block}: {answer.output}"
 
 

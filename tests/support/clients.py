@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import tempfile
 
+from .net import eventually
 from .tools import need, unavailable
 
 
@@ -63,3 +64,11 @@ def coap_get(url, block=None, timeout=90, arguments=()):
         text = (done.stdout + done.stderr).decode("utf-8", "replace")
         error = next((line for line in text.splitlines() if line[:2] in ("4.", "5.")), "")
         return CoapAnswer(out.read_bytes() if out.exists() else b"", error, text)
+
+
+def coap_get_patiently(url, block=None, patience=30):
+    """coap_get(), asked again while the gateway answers 5.03: the firmware is still being fetched."""
+    return eventually(
+        lambda: None if (answer := coap_get(url, block)).error.startswith("5.03") else answer,
+        patience, interval=0.2, what=f"{url} being fetched",
+    )
