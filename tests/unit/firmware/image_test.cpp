@@ -273,7 +273,7 @@ TEST(CheckMcuboot, WrongLengthsAreBad) {
 TEST(CheckEsp, AnImageWithOnlyAChecksumIsOpaqueAndADamagedOneBad) {
   Bytes image = golden("esp32s3_app");
   image[23] = std::byte{0};
-  image.resize(image.size() - 32);
+  image.erase(image.end() - 32, image.end());
   EXPECT_EQ(checked(image).verdict, Verdict::opaque);
   image[400] ^= std::byte{1};
   EXPECT_EQ(checked(image).verdict, Verdict::bad);
