@@ -29,8 +29,9 @@ bool worth_an_event(const state::Object& object) {
 }
 
 bool same_object(const state::Object& a, const state::Object& b) {
+  // The time as well: S3 keeps the ETag when only an object's metadata is written anew.
   return a.change_token == b.change_token && a.size == b.size && a.flags == b.flags && a.digest == b.digest &&
-         a.metadata == b.metadata;
+         a.metadata == b.metadata && a.modified_ms == b.modified_ms;
 }
 
 state::Event firmware_event(std::string_view kind, state::Severity severity, const std::string& store,
@@ -276,7 +277,11 @@ Result<void> StoreRunner::take_page(Sync& sync, std::vector<plugin::Object> obje
   auto known = context_.db.read_sync([&](state::Reader& db) { return state::find_objects(db, id_, keys); });
   if (!known) return fail(std::move(known).error());
 
-  std::vector<state::Object> changed;
+  struct Change {
+    state::Object object;
+    bool other_bytes = false;  // as far as the change token tells
+  };
+  std::vector<Change> changed;
   for (std::size_t i = 0; i < objects.size(); ++i) {
     const plugin::Object& listed = objects[i];
     const std::optional<state::Object>& old = (*known)[i];
@@ -301,16 +306,18 @@ Result<void> StoreRunner::take_page(Sync& sync, std::vector<plugin::Object> obje
       sync.index_changed = true;
     else if (firmware::is_sidecar_key(object.key))
       sync.sidecars.insert(object.key);
-    changed.push_back(std::move(object));
+    const bool other_bytes = old && old->change_token != object.change_token;
+    changed.push_back({std::move(object), other_bytes});
   }
   if (changed.empty()) return {};
   std::vector<state::Event> events;
   auto ids = context_.db.write_sync([&](state::Writer& db) -> Result<std::vector<std::int64_t>> {
     std::vector<std::int64_t> written;
-    for (const state::Object& object : changed) {
+    for (const auto& [object, other_bytes] : changed) {
       const auto id = state::put_object(db, object);
       if (!id) return fail(id.error());
       written.push_back(*id);
+      if (!other_bytes) continue;
       if (auto turned = turn_firmware(db, config_.name, object, *id, events); !turned)
         return fail(std::move(turned).error());
     }
