@@ -35,7 +35,7 @@ void merge(Value& into, Value from, bool top) {
   }
 }
 
-LoadResult check(Value root, const LoadOptions& options, Problems problems,
+LoadResult check(const Value& root, const LoadOptions& options, Problems problems,
                  std::vector<std::filesystem::path> files) {
   Config config;
   config.files = std::move(files);
@@ -98,7 +98,7 @@ LoadResult load_text(const std::vector<Source>& sources, const LoadOptions& opti
   }
   // What a file that cannot be parsed would have said is not known: further problems could be untrue.
   if (!problems.empty()) return tl::unexpected(std::move(problems));
-  return check(std::move(root), options, std::move(problems), std::move(files));
+  return check(root, options, std::move(problems), std::move(files));
 }
 
 LoadResult load(const std::filesystem::path& file, const LoadOptions& options) {

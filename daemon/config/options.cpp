@@ -182,7 +182,7 @@ class Resolver {
   }
 
   // What to do, with the schema's own words behind it.
-  static std::string advice(const SchemaNode& node, std::string what) {
+  static std::string advice(const SchemaNode& node, const std::string& what) {
     const std::string description = node.description();
     if (what.empty()) return description;
     return description.empty() ? what : what + " (" + description + ")";

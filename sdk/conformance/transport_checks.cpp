@@ -124,7 +124,7 @@ void fill_fails(Subject& subject) {
   expect(*code != 0 || got.size() != gateway.content().size(),
          "a device got all of a blob that failed verification");
   expect(*code != 0, "a device was told that it has all, of a blob that failed verification");
-  if (got.size() > 0 && got.size() < 4096) {
+  if (!got.empty() && got.size() < 4096) {
     // An error page, not a part of the blob.
   } else {
     expect_prefix(got, gateway.content(), "of a blob that failed verification");
