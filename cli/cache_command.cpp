@@ -26,7 +26,8 @@ int show(const Context& context) {
   std::printf("%s: %s of %s in %s blobs; %s hits, %s misses, %s evicted\n", text(*stats, "dir").c_str(),
               size_text(*stats, "blob_bytes").c_str(), size_text(*stats, "max_size").c_str(),
               std::to_string(number(*stats, "blobs")).c_str(), std::to_string(number(*stats, "hits")).c_str(),
-              std::to_string(number(*stats, "misses")).c_str(), std::to_string(number(*stats, "evicted")).c_str());
+              std::to_string(number(*stats, "misses")).c_str(),
+              std::to_string(number(*stats, "evicted")).c_str());
   Table table({"BLOB", "SIZE", "VERIFIED", "USED", "READERS", "PINNED BY"});
   for (const boost::json::value& blob : items(*blobs)) {
     std::string pins;

@@ -45,7 +45,8 @@ Result<asio::generic::stream_protocol::socket> connect(asio::io_context& io, con
   boost::system::error_code error;
   asio::generic::stream_protocol::socket socket(io);
   if (target.address.empty()) {
-    if (target.socket.size() >= 108) return fail(Code::invalid, "--socket: longer than a Unix socket's 107 bytes");
+    if (target.socket.size() >= 108)
+      return fail(Code::invalid, "--socket: longer than a Unix socket's 107 bytes");
     socket.connect(asio::local::stream_protocol::endpoint(target.socket), error);
     if (error) return fail(refused(target.socket, error));
     return socket;
@@ -72,8 +73,8 @@ std::string encode(std::string_view text) {
   std::string encoded;
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-                       c == '.' || c == '_' || c == '~';
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '-' || c == '.' || c == '_' || c == '~';
     if (plain) {
       encoded.push_back(c);
     } else {
@@ -89,7 +90,8 @@ Result<std::string> Client::token() const {
   if (target_.token_file.empty()) return std::string();
   std::ifstream file(target_.token_file);
   std::string line;
-  if (!file || !std::getline(file, line)) return fail(Code::denied, "--token-file " + target_.token_file + ": cannot be read");
+  if (!file || !std::getline(file, line))
+    return fail(Code::denied, "--token-file " + target_.token_file + ": cannot be read");
   return line;
 }
 
@@ -117,7 +119,8 @@ Result<boost::json::value> Client::call(std::string_view method, const std::stri
   http::response_parser<http::string_body> parser;
   parser.body_limit(kMostBody);
   if (!error) http::read(*socket, buffer, parser, error);
-  if (error) return fail(Code::transient, "the daemon went away in the middle of its answer: " + error.message());
+  if (error)
+    return fail(Code::transient, "the daemon went away in the middle of its answer: " + error.message());
 
   const auto& response = parser.get();
   boost::json::value value = boost::json::parse(response.body(), error);
@@ -133,7 +136,8 @@ Result<boost::json::value> Client::call(std::string_view method, const std::stri
   return value;
 }
 
-Result<void> Client::follow(const std::string& path, const std::function<bool(std::string_view)>& take) const {
+Result<void> Client::follow(const std::string& path,
+                            const std::function<bool(std::string_view)>& take) const {
   const auto secret = token();
   if (!secret) return fail(secret.error());
   asio::io_context io;

@@ -23,7 +23,8 @@ class Client {
   explicit Client(Target target) : target_(std::move(target)) {}
 
   // The answer's JSON; an error answer of the daemon becomes an Error with its code and message.
-  Result<boost::json::value> call(std::string_view method, const std::string& path, const std::string& body = {}) const;
+  Result<boost::json::value> call(std::string_view method, const std::string& path,
+                                  const std::string& body = {}) const;
   Result<boost::json::value> get(const std::string& path) const;
 
   // The data of each server-sent event, until `take` returns false or the daemon goes.

@@ -25,7 +25,8 @@ int check(const std::string& file) {
   std::string check_flag = "--check", config_flag = "--config", path = file;
   char* arguments[] = {program.data(), check_flag.data(), config_flag.data(), path.data(), nullptr};
   ::execvp(program.c_str(), arguments);
-  return failed(Error(Code::not_found, program + ": " + std::strerror(errno) + "; is the package otagate installed?"));
+  return failed(
+      Error(Code::not_found, program + ": " + std::strerror(errno) + "; is the package otagate installed?"));
 }
 
 int show(const Context& context) {
@@ -57,7 +58,8 @@ int set_level(const Context& context, const std::string& level, const std::strin
   if (context.json)
     std::printf("%s\n", boost::json::serialize(*done).c_str());
   else
-    std::printf("%s logs at %s until the next reload\n", module.empty() ? "everything" : module.c_str(), level.c_str());
+    std::printf("%s logs at %s until the next reload\n", module.empty() ? "everything" : module.c_str(),
+                level.c_str());
   return kOk;
 }
 
@@ -69,8 +71,10 @@ void add_config(CLI::App& app, Context& context) {
   auto file = std::make_shared<std::string>("/etc/otagate/otagate.toml");
   auto level = std::make_shared<std::string>();
   auto module = std::make_shared<std::string>();
-  CLI::App* command = config->add_subcommand("check", "Check a file as the daemon would, without starting anything");
-  command->add_option("FILE", *file, "The file; conf.d/*.toml beside it belongs to it")->capture_default_str();
+  CLI::App* command =
+      config->add_subcommand("check", "Check a file as the daemon would, without starting anything");
+  command->add_option("FILE", *file, "The file; conf.d/*.toml beside it belongs to it")
+      ->capture_default_str();
   command->callback([&context, file] { context.run = [file] { return check(*file); }; });
   command = config->add_subcommand("show", "All effective settings as JSON, secrets redacted");
   command->callback([&context] { context.run = [&context] { return show(context); }; });
@@ -79,8 +83,9 @@ void add_config(CLI::App& app, Context& context) {
   command = config->add_subcommand("log-level", "Change a log level until the next reload");
   command->add_option("LEVEL", *level, "trace, debug, info, warn, error or off")->required();
   command->add_option("MODULE", *module, "Only of this module or instance");
-  command->callback(
-      [&context, level, module] { context.run = [&context, level, module] { return set_level(context, *level, *module); }; });
+  command->callback([&context, level, module] {
+    context.run = [&context, level, module] { return set_level(context, *level, *module); };
+  });
 }
 
 }  // namespace otagate::cli

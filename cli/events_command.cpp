@@ -47,8 +47,8 @@ int events(const Context& context, const Options& options) {
     last = number(event, "sequence");
   }
   if (!options.follow) return kOk;
-  const auto ended =
-      context.client().follow("/api/v1/events/stream?after=" + std::to_string(last), [&](std::string_view data) {
+  const auto ended = context.client().follow(
+      "/api/v1/events/stream?after=" + std::to_string(last), [&](std::string_view data) {
         boost::system::error_code error;
         const boost::json::value event = boost::json::parse(data, error);
         if (error) return true;
@@ -65,13 +65,15 @@ int events(const Context& context, const Options& options) {
 
 void add_events(CLI::App& app, Context& context) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("events", "The event log, newest last; ? marks a time that cannot be trusted");
+  CLI::App* command =
+      app.add_subcommand("events", "The event log, newest last; ? marks a time that cannot be trusted");
   command->add_flag("-f,--follow", options->follow, "Go on with events as they happen");
   command->add_option("-n,--lines", options->count, "How many to begin with")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   command->add_option("--kind", options->kind, "Only of this kind; with a dot at its end, all that begin so");
-  command->callback([&context, options] { context.run = [&context, options] { return events(context, *options); }; });
+  command->callback(
+      [&context, options] { context.run = [&context, options] { return events(context, *options); }; });
 }
 
 }  // namespace otagate::cli

@@ -81,9 +81,10 @@ int show(const Context& context, const std::string& spec) {
   for (const boost::json::value& item : items(*answer)) {
     if (!first) std::printf("\n");
     first = false;
-    for (const char* key : {"name", "version", "type", "kind", "dependency", "format", "store", "key", "sha256",
-                            "verified", "tag"}) {
-      if (const std::string value = text(item, key); !value.empty()) std::printf("%-10s %s\n", key, value.c_str());
+    for (const char* key : {"name", "version", "type", "kind", "dependency", "format", "store", "key",
+                            "sha256", "verified", "tag"}) {
+      if (const std::string value = text(item, key); !value.empty())
+        std::printf("%-10s %s\n", key, value.c_str());
     }
     std::printf("%-10s %s\n", "size", size_text(item, "size").c_str());
     std::printf("%-10s %s\n", "cached", flag(item, "cached") ? "yes" : "no");
@@ -92,7 +93,8 @@ int show(const Context& context, const std::string& spec) {
 }
 
 // The fill that brings `key` of `store`, if it is under way.
-std::optional<boost::json::value> fill_of(const Context& context, const std::string& store, const std::string& key) {
+std::optional<boost::json::value> fill_of(const Context& context, const std::string& store,
+                                          const std::string& key) {
   const auto fills = context.client().get("/api/v1/fills");
   if (!fills) return std::nullopt;
   for (const boost::json::value& fill : items(*fills)) {
@@ -106,8 +108,9 @@ void draw(const boost::json::value& fill) {
   const bool sized = !member(fill, "size").is_null() && number(fill, "size") > 0;
   const double fraction = sized ? present / static_cast<double>(number(fill, "size")) : 0;
   std::fprintf(stderr, "\r\033[K%s %3d%% %s of %s, %s/s %s", progress_bar(fraction, 30).c_str(),
-               static_cast<int>(fraction * 100), size_text(fill, "present").c_str(), size_text(fill, "size").c_str(),
-               size_text(fill, "bytes_per_second").c_str(), text(fill, "state").c_str());
+               static_cast<int>(fraction * 100), size_text(fill, "present").c_str(),
+               size_text(fill, "size").c_str(), size_text(fill, "bytes_per_second").c_str(),
+               text(fill, "state").c_str());
 }
 
 int fetch(const Context& context, const std::string& spec, bool wait) {
@@ -140,7 +143,8 @@ int fetch(const Context& context, const std::string& spec, bool wait) {
       lock.lock();
     }
     if (!outcome) {
-      std::printf("%s is being fetched; `otagate firmware show %s` says when it is cached\n", spec.c_str(), spec.c_str());
+      std::printf("%s is being fetched; `otagate firmware show %s` says when it is cached\n", spec.c_str(),
+                  spec.c_str());
       std::fflush(stdout);
       ::_exit(kOk);  // the request's thread waits for an answer that nobody needs
     }
@@ -162,9 +166,12 @@ int pin(const Context& context, const std::string& spec, bool set, const std::st
   for (const boost::json::value& item : items(*found)) {
     const std::string sha256 = text(item, "sha256");
     if (sha256.empty())
-      return failed(Error(Code::invalid, spec + " has no SHA-256 yet; fetch it first: otagate firmware fetch " + spec));
-    const std::string body = reason.empty() ? "" : boost::json::serialize(boost::json::object{{"reason", reason}});
-    const auto done = context.client().call(set ? "PUT" : "DELETE", "/api/v1/blobs/" + sha256 + "/pin", set ? body : "");
+      return failed(
+          Error(Code::invalid, spec + " has no SHA-256 yet; fetch it first: otagate firmware fetch " + spec));
+    const std::string body =
+        reason.empty() ? "" : boost::json::serialize(boost::json::object{{"reason", reason}});
+    const auto done =
+        context.client().call(set ? "PUT" : "DELETE", "/api/v1/blobs/" + sha256 + "/pin", set ? body : "");
     if (!done) return failed(done.error());
     if (!context.json) std::printf("%s %s\n", sha256.c_str(), set ? "is pinned" : "is not pinned any more");
   }
@@ -182,14 +189,16 @@ void add_firmware(CLI::App& app, Context& context) {
   auto reason = std::make_shared<std::string>();
   auto wait = std::make_shared<bool>(false);
   firmware->callback([firmware, &context, filter] {
-    if (firmware->get_subcommands().empty()) context.run = [&context, filter] { return list(context, *filter); };
+    if (firmware->get_subcommands().empty())
+      context.run = [&context, filter] { return list(context, *filter); };
   });
   CLI::App* command = firmware->add_subcommand("list", "What the stores have");
   command->add_option("--name", filter->name, "Only of this name");
   command->add_option("--type", filter->type, "Only for this device type");
   command->add_option("--store", filter->store, "Only of this store");
   command->add_flag("--all", filter->all, "Also what another store's firmware of the same name hides");
-  command->callback([&context, filter] { context.run = [&context, filter] { return list(context, *filter); }; });
+  command->callback(
+      [&context, filter] { context.run = [&context, filter] { return list(context, *filter); }; });
 
   const char* kSpec = "NAME[/VERSION[/TYPE]]; the version is latest when left out";
   command = firmware->add_subcommand("show", "All that is known about one");
@@ -198,16 +207,19 @@ void add_firmware(CLI::App& app, Context& context) {
   command = firmware->add_subcommand("fetch", "Bring it into the cache");
   command->add_option("FIRMWARE", *spec, kSpec)->required();
   command->add_flag("--wait", *wait, "Until it is verified there, with a progress bar on a terminal");
-  command->callback(
-      [&context, spec, wait] { context.run = [&context, spec, wait] { return fetch(context, *spec, *wait); }; });
+  command->callback([&context, spec, wait] {
+    context.run = [&context, spec, wait] { return fetch(context, *spec, *wait); };
+  });
   command = firmware->add_subcommand("pin", "Keep its blob from eviction");
   command->add_option("FIRMWARE", *spec, kSpec)->required();
   command->add_option("--reason", *reason, "Why, for those who come after you");
-  command->callback(
-      [&context, spec, reason] { context.run = [&context, spec, reason] { return pin(context, *spec, true, *reason); }; });
+  command->callback([&context, spec, reason] {
+    context.run = [&context, spec, reason] { return pin(context, *spec, true, *reason); };
+  });
   command = firmware->add_subcommand("unpin", "Let its blob be evicted again");
   command->add_option("FIRMWARE", *spec, kSpec)->required();
-  command->callback([&context, spec] { context.run = [&context, spec] { return pin(context, *spec, false, ""); }; });
+  command->callback(
+      [&context, spec] { context.run = [&context, spec] { return pin(context, *spec, false, ""); }; });
 }
 
 }  // namespace otagate::cli

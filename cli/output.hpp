@@ -20,11 +20,11 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
-std::string format_bytes(std::uint64_t bytes);            // "3.5 MiB"
-std::string format_duration(std::int64_t ms);             // "2 h 5 min"
-std::string format_ago(std::int64_t then_ms);             // "12 s ago", "never" for 0
-std::string format_time(std::int64_t wall_ms);            // "2026-11-21 09:30:12"
-std::string progress_bar(double fraction, int width);     // "[#####.....]"
+std::string format_bytes(std::uint64_t bytes);         // "3.5 MiB"
+std::string format_duration(std::int64_t ms);          // "2 h 5 min"
+std::string format_ago(std::int64_t then_ms);          // "12 s ago", "never" for 0
+std::string format_time(std::int64_t wall_ms);         // "2026-11-21 09:30:12"
+std::string progress_bar(double fraction, int width);  // "[#####.....]"
 
 // Control characters and invalid bytes replaced: names come from stores, the terminal is not theirs.
 std::string printable(std::string_view text);

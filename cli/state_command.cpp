@@ -74,7 +74,9 @@ void add_state(CLI::App& app, Context& context) {
   auto options = std::make_shared<Options>();
   const auto add = [&](const char* name, const char* help) {
     CLI::App* command = state->add_subcommand(name, help);
-    command->add_option("--database", options->database, "The database")->type_name("PATH")->capture_default_str();
+    command->add_option("--database", options->database, "The database")
+        ->type_name("PATH")
+        ->capture_default_str();
     return command;
   };
   add("check", "Say whether it is sound")->callback([&context, options] {
@@ -82,10 +84,12 @@ void add_state(CLI::App& app, Context& context) {
   });
   CLI::App* command = add("backup", "Write a consistent copy");
   command->add_option("FILE", options->file, "Where to")->required();
-  command->callback([&context, options] { context.run = [&context, options] { return backup(context, *options); }; });
+  command->callback(
+      [&context, options] { context.run = [&context, options] { return backup(context, *options); }; });
   command = add("restore", "Put a backup in its place");
   command->add_option("FILE", options->file, "The backup")->required();
-  command->callback([&context, options] { context.run = [&context, options] { return restore(context, *options); }; });
+  command->callback(
+      [&context, options] { context.run = [&context, options] { return restore(context, *options); }; });
 }
 
 }  // namespace otagate::cli

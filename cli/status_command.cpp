@@ -21,12 +21,14 @@ int status(const Context& context) {
     std::printf("%s\n", boost::json::serialize(*answer).c_str());
     return ok ? kOk : kDegraded;
   }
-  std::printf("otagated %s on %s: %s, up %s\n", text(*answer, "version").c_str(), text(*answer, "name").c_str(),
-              text(*answer, "status").c_str(), format_duration(number(*answer, "uptime_ms")).c_str());
+  std::printf("otagated %s on %s: %s, up %s\n", text(*answer, "version").c_str(),
+              text(*answer, "name").c_str(), text(*answer, "status").c_str(),
+              format_duration(number(*answer, "uptime_ms")).c_str());
   if (!flag(*answer, "clock_synchronised"))
     std::printf("  the clock is not synchronised: nothing expires until it is\n");
   for (const boost::json::value& problem : items(*answer, "problems"))
-    std::printf("  - %s\n", problem.is_string() ? printable(std::string_view(problem.as_string())).c_str() : "?");
+    std::printf("  - %s\n",
+                problem.is_string() ? printable(std::string_view(problem.as_string())).c_str() : "?");
 
   const auto stores = context.client().get("/api/v1/stores");
   const auto cache = context.client().get("/api/v1/cache");
@@ -38,7 +40,8 @@ int status(const Context& context) {
   for (const boost::json::value& instance : items(*plugins, "instances")) {
     std::string detail = text(instance, "reason");
     for (const boost::json::value& store : items(*stores)) {
-      if (text(store, "name") != text(instance, "name") || text(instance, "interface") != "otagate.storage/1") continue;
+      if (text(store, "name") != text(instance, "name") || text(instance, "interface") != "otagate.storage/1")
+        continue;
       detail = std::to_string(number(store, "objects")) + " objects, listed " +
                format_ago(number(store, "last_ok_ms"));
     }
@@ -68,7 +71,9 @@ int plugins(const Context& context) {
       provides += interface.is_string() ? printable(std::string_view(interface.as_string())) : "?";
     }
     const std::string problem = text(plugin, "problem");
-    const std::string note = !problem.empty() ? problem : flag(plugin, "loaded") ? text(plugin, "summary") : "not in use";
+    const std::string note = !problem.empty()         ? problem
+                             : flag(plugin, "loaded") ? text(plugin, "summary")
+                                                      : "not in use";
     table.add({text(plugin, "id"), text(plugin, "version"), text(plugin, "abi"), provides, note});
   }
   table.print();
@@ -79,7 +84,8 @@ int plugins(const Context& context) {
     const std::int64_t misbehaved = number(counters, "late") + number(counters, "stray") +
                                     number(counters, "oversize") + number(counters, "thrown");
     instances.add({text(instance, "name"), text(instance, "plugin"), text(instance, "state"),
-                   std::to_string(number(counters, "calls")), std::to_string(misbehaved), text(instance, "reason")});
+                   std::to_string(number(counters, "calls")), std::to_string(misbehaved),
+                   text(instance, "reason")});
   }
   instances.print();
   return kOk;
@@ -88,7 +94,8 @@ int plugins(const Context& context) {
 }  // namespace
 
 void add_status(CLI::App& app, Context& context) {
-  CLI::App* command = app.add_subcommand("status", "How the daemon does: exit code 0 ok, 1 degraded, 2 unreachable");
+  CLI::App* command =
+      app.add_subcommand("status", "How the daemon does: exit code 0 ok, 1 degraded, 2 unreachable");
   command->callback([&context] { context.run = [&context] { return status(context); }; });
 }
 

@@ -65,7 +65,10 @@ int show(const Context& context, const std::string& name, bool skipped) {
     if (context.json) std::printf("%s\n", boost::json::serialize(*page).c_str());
     for (const boost::json::value& object : items(*page)) {
       const std::string why = text(object, "skipped");
-      table.add({text(object, "key"), size_text(object, "size"), skipped ? why : why.empty() ? "yes" : "no: " + why});
+      table.add({text(object, "key"), size_text(object, "size"),
+                 skipped       ? why
+                 : why.empty() ? "yes"
+                               : "no: " + why});
     }
     const boost::json::value& next = member(*page, "next");
     if (!next.is_string()) break;
@@ -91,8 +94,9 @@ void add_stores(CLI::App& app, Context& context) {
   CLI::App* objects = stores->add_subcommand("show", "The objects of a store");
   objects->add_option("STORE", *name, "Name")->required();
   objects->add_flag("--skipped", *skipped, "Only what is not firmware, with the reason");
-  objects->callback(
-      [&context, name, skipped] { context.run = [&context, name, skipped] { return show(context, *name, *skipped); }; });
+  objects->callback([&context, name, skipped] {
+    context.run = [&context, name, skipped] { return show(context, *name, *skipped); };
+  });
 }
 
 }  // namespace otagate::cli

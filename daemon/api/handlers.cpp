@@ -71,9 +71,8 @@ std::string text_of(const json::object& body, std::string_view key) {
 }
 
 void add_status(Router& router, Backend& backend) {
-  router.add("GET", "/api/v1/status", [&backend](const Request&, Respond respond) {
-    respond(ok(to_json(backend.status())));
-  });
+  router.add("GET", "/api/v1/status",
+             [&backend](const Request&, Respond respond) { respond(ok(to_json(backend.status()))); });
   router.add("GET", "/api/v1/plugins", [&backend](const Request&, Respond respond) {
     respond(ok(json::object{{"plugins", array_of(backend.plugins())},
                             {"instances", array_of(backend.instances())}}));
@@ -96,8 +95,9 @@ void add_status(Router& router, Backend& backend) {
     respond(ok(json::object{{"done", true}}));
   });
   router.add("POST", "/api/v1/state/backup", [&backend](const Request&, Respond respond) {
-    backend.backup_state(answer<std::string>(
-        std::move(respond), [](const std::string& path) { return json::object{{"path", path}}; }));
+    backend.backup_state(answer<std::string>(std::move(respond), [](const std::string& path) {
+      return json::object{{"path", path}};
+    }));
   });
   router.add("POST", "/api/v1/state/restore", [&backend](const Request& request, Respond respond) {
     auto body = body_of(request);
@@ -123,12 +123,13 @@ void add_stores(Router& router, Backend& backend) {
     const auto limit = number_parameter(request, "limit", kPage, 1, kMostPage);
     if (!limit) return respond(error_response(limit.error()));
     const bool skipped = request.parameter("skipped") == "true";
-    backend.objects(request.path[0], std::string(request.parameter("after")), *limit, skipped,
-                    answer<std::vector<state::Object>>(std::move(respond), [limit = *limit](const auto& objects) {
-                      json::object body{{"items", array_of(objects)}, {"next", nullptr}};
-                      if (objects.size() == limit) body["next"] = objects.back().key;
-                      return body;
-                    }));
+    backend.objects(
+        request.path[0], std::string(request.parameter("after")), *limit, skipped,
+        answer<std::vector<state::Object>>(std::move(respond), [limit = *limit](const auto& objects) {
+          json::object body{{"items", array_of(objects)}, {"next", nullptr}};
+          if (objects.size() == limit) body["next"] = objects.back().key;
+          return body;
+        }));
   });
 }
 
@@ -144,8 +145,9 @@ void add_firmware(Router& router, Backend& backend) {
     query.shadowed = request.parameter("all") == "true";
     query.limit = *limit;
     backend.catalog(std::move(query), answer<FirmwarePage>(std::move(respond), [](const FirmwarePage& page) {
-                      return json::object{{"items", array_of(page.items)},
-                                          {"next", page.next.empty() ? json::value(nullptr) : json::value(page.next)}};
+                      return json::object{
+                          {"items", array_of(page.items)},
+                          {"next", page.next.empty() ? json::value(nullptr) : json::value(page.next)}};
                     }));
   });
   router.add("GET", "/api/v1/firmware/{}/{}", [&backend](const Request& request, Respond respond) {
@@ -160,8 +162,8 @@ void add_firmware(Router& router, Backend& backend) {
         [&backend, respond = std::move(respond)](Result<std::vector<FirmwareView>> found) {
           if (!found) return respond(error_response(found.error()));
           if (found->size() > 1) {
-            return respond(error_response(
-                Error(Code::ambiguous, "several device types have that name and version; say which by ?type=")));
+            return respond(error_response(Error(
+                Code::ambiguous, "several device types have that name and version; say which by ?type=")));
           }
           backend.fetch(found->front().firmware.id,
                         answer<cache::BlobRecord>(respond, [](const cache::BlobRecord& blob) {
@@ -225,11 +227,12 @@ void add_events(Router& router, Backend& backend) {
     if (!request.parameter("before").empty()) query.before = static_cast<std::int64_t>(*before);
     if (!request.parameter("kind").empty()) query.kind = std::string(request.parameter("kind"));
     query.limit = *limit;
-    backend.events(query, answer<std::vector<state::Event>>(std::move(respond), [limit = *limit](const auto& events) {
-                     json::object body{{"items", array_of(events)}, {"next", nullptr}};
-                     if (events.size() == limit) body["next"] = events.back().sequence;
-                     return body;
-                   }));
+    backend.events(
+        query, answer<std::vector<state::Event>>(std::move(respond), [limit = *limit](const auto& events) {
+          json::object body{{"items", array_of(events)}, {"next", nullptr}};
+          if (events.size() == limit) body["next"] = events.back().sequence;
+          return body;
+        }));
   });
 }
 

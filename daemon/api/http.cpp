@@ -82,10 +82,12 @@ void Router::add(std::string method, std::string_view pattern, Handler handler) 
   routes_.push_back({std::move(method), split(pattern), std::move(handler)});
 }
 
-void Router::route(std::string_view method, std::string_view target, std::string body, Respond respond) const {
+void Router::route(std::string_view method, std::string_view target, std::string body,
+                   Respond respond) const {
   const auto url = boost::urls::parse_origin_form(target);
   if (!url) {
-    respond(error_response(Error(Code::invalid, "the request target is not a path and query (RFC 9112, 3.2.1)")));
+    respond(
+        error_response(Error(Code::invalid, "the request target is not a path and query (RFC 9112, 3.2.1)")));
     return;
   }
   Request request;
@@ -113,7 +115,8 @@ void Router::route(std::string_view method, std::string_view target, std::string
     respond(std::move(response));
     return;
   }
-  respond(error_response(Error(Code::not_found, "no such path; GET /api/v1/openapi.json describes those there are")));
+  respond(error_response(
+      Error(Code::not_found, "no such path; GET /api/v1/openapi.json describes those there are")));
 }
 
 std::vector<std::string> Router::routes() const {
@@ -133,8 +136,8 @@ Result<std::uint64_t> number_parameter(const Request& request, const std::string
   std::uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size() || value < least || value > most) {
-    return fail(Code::invalid, key + ": write a whole number from " + std::to_string(least) + " to " +
-                                   std::to_string(most));
+    return fail(Code::invalid,
+                key + ": write a whole number from " + std::to_string(least) + " to " + std::to_string(most));
   }
   return value;
 }

@@ -14,8 +14,8 @@
 namespace otagate::api {
 
 struct Request {
-  std::string method;                        // "GET"
-  std::vector<std::string> path;             // decoded segments, without the route's literals: its {}s in order
+  std::string method;             // "GET"
+  std::vector<std::string> path;  // decoded segments, without the route's literals: its {}s in order
   std::map<std::string, std::string> query;  // decoded; a repeated key keeps its first value
   std::string body;
 

@@ -49,14 +49,18 @@ class Collector {
 void add_cache(Collector& out, const cache::Stats& stats) {
   out.gauge("otagate_cache_blobs", "Blobs in the cache.", static_cast<double>(stats.blobs));
   out.gauge("otagate_cache_bytes", "Bytes of the blobs in the cache.", static_cast<double>(stats.blob_bytes));
-  out.gauge("otagate_cache_partial_bytes", "Bytes of unfinished fills.", static_cast<double>(stats.partial_bytes));
+  out.gauge("otagate_cache_partial_bytes", "Bytes of unfinished fills.",
+            static_cast<double>(stats.partial_bytes));
   out.gauge("otagate_readers", "Open readers of blobs.", static_cast<double>(stats.readers));
   out.gauge("otagate_fills", "Fills in progress.", static_cast<double>(stats.fills));
-  out.counter("otagate_cache_hits_total", "Opens answered from a cached blob.", static_cast<double>(stats.hits));
+  out.counter("otagate_cache_hits_total", "Opens answered from a cached blob.",
+              static_cast<double>(stats.hits));
   out.counter("otagate_cache_misses_total", "Opens that started a fill.", static_cast<double>(stats.misses));
-  out.counter("otagate_cache_coalesced_total", "Opens that joined a fill.", static_cast<double>(stats.coalesced));
+  out.counter("otagate_cache_coalesced_total", "Opens that joined a fill.",
+              static_cast<double>(stats.coalesced));
   out.counter("otagate_cache_evictions_total", "Blobs evicted.", static_cast<double>(stats.evicted));
-  out.counter("otagate_cache_quarantined_total", "Blobs found damaged.", static_cast<double>(stats.quarantined));
+  out.counter("otagate_cache_quarantined_total", "Blobs found damaged.",
+              static_cast<double>(stats.quarantined));
   out.counter("otagate_fills_completed_total", "Fills that became a blob.",
               static_cast<double>(stats.fills_completed));
   out.counter("otagate_fills_failed_total", "Fills given up.", static_cast<double>(stats.fills_failed));
@@ -79,15 +83,16 @@ void add_stores(Collector& out, const std::vector<StoreView>& stores) {
       out.gauge("otagate_store_sync_age_seconds", "Seconds since the last good listing.",
                 static_cast<double>(now - store.last_ok_ms) / 1000, labels);
     }
-    out.gauge("otagate_store_objects", "Objects of the last listing.", static_cast<double>(store.objects), labels);
+    out.gauge("otagate_store_objects", "Objects of the last listing.", static_cast<double>(store.objects),
+              labels);
     out.gauge("otagate_store_skipped", "Objects that are not firmware.", static_cast<double>(store.skipped),
               labels);
-    out.counter("otagate_store_requests_total", "Calls made to the store.", static_cast<double>(store.requests),
-                labels);
+    out.counter("otagate_store_requests_total", "Calls made to the store.",
+                static_cast<double>(store.requests), labels);
     out.counter("otagate_store_body_bytes_total", "Object bytes read from the store.",
                 static_cast<double>(store.body_bytes), labels);
-    out.counter("otagate_store_errors_total", "Calls to the store that failed.", static_cast<double>(store.errors),
-                labels);
+    out.counter("otagate_store_errors_total", "Calls to the store that failed.",
+                static_cast<double>(store.errors), labels);
   }
 }
 
@@ -129,7 +134,8 @@ std::string render_metrics(const Backend& backend) {
   const StatusView status = backend.status();
   out.gauge("otagate_info", "The daemon's version.", 1, {{"version", status.version}, {"name", status.name}});
   out.gauge("otagate_healthy", "1 when nothing is wrong.", status.ok ? 1 : 0);
-  out.gauge("otagate_uptime_seconds", "Seconds since the start.", static_cast<double>(status.uptime_ms) / 1000);
+  out.gauge("otagate_uptime_seconds", "Seconds since the start.",
+            static_cast<double>(status.uptime_ms) / 1000);
   out.gauge("otagate_clock_synchronised", "1 when the kernel's clock is disciplined.",
             status.clock_synchronised ? 1 : 0);
   add_cache(out, backend.cache_stats());

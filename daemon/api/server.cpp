@@ -48,8 +48,8 @@ Result<void> give_to_group(const std::filesystem::path& path, const config::Api&
   if (api.group.empty()) return {};
   const ::group* group = ::getgrnam(api.group.c_str());
   if (group == nullptr) {
-    log("api").warn("group {} does not exist: only {} can use {}; create the group or set api.group", api.group,
-                    "the daemon's own user and root", path.string());
+    log("api").warn("group {} does not exist: only {} can use {}; create the group or set api.group",
+                    api.group, "the daemon's own user and root", path.string());
     return {};
   }
   if (::chown(path.c_str(), static_cast<uid_t>(-1), group->gr_gid) != 0) {
@@ -98,7 +98,11 @@ class ServerImpl final : public Server {
  private:
   struct Listener {
     Listener(asio::io_context& io, std::string listener_name, config::Endpoint at, SessionKind session_kind)
-        : name(std::move(listener_name)), endpoint(std::move(at)), kind(session_kind), acceptor(io), retry(io) {}
+        : name(std::move(listener_name)),
+          endpoint(std::move(at)),
+          kind(session_kind),
+          acceptor(io),
+          retry(io) {}
     std::string name;
     config::Endpoint endpoint;
     SessionKind kind;
@@ -115,7 +119,8 @@ class ServerImpl final : public Server {
       return fail(Code::invalid, "api.socket: the path is longer than a Unix socket's 107 bytes");
     if (std::filesystem::exists(path, error)) {
       if (socket_is_live(path))
-        return fail(Code::busy, "api.socket " + path.string() + ": another otagated answers there; stop it first");
+        return fail(Code::busy,
+                    "api.socket " + path.string() + ": another otagated answers there; stop it first");
       std::filesystem::remove(path, error);
     }
     auto listener = std::make_shared<Listener>(io_, "socket", config::Endpoint{}, SessionKind::admin_socket);
@@ -156,7 +161,8 @@ class ServerImpl final : public Server {
     }
     boost::system::error_code ignored;
     listener->acceptor.close(ignored);
-    set_problem(*listener, listener->name + ".listen " + listener->endpoint.to_string() + ": " + failed.message());
+    set_problem(*listener,
+                listener->name + ".listen " + listener->endpoint.to_string() + ": " + failed.message());
     listener->retry.expires_after(kBindRetry);
     listener->retry.async_wait([this, listener](boost::system::error_code error) {
       if (!error && !stopping_) open_tcp(listener);
@@ -172,24 +178,25 @@ class ServerImpl final : public Server {
   }
 
   void accept(const std::shared_ptr<Listener>& listener) {
-    listener->acceptor.async_accept([this, listener](boost::system::error_code error, Protocol::socket socket) {
-      if (stopping_) return;
-      if (!error && sessions_.size() < kMaxSessions) {
-        const int family = listener->kind == SessionKind::admin_socket ? AF_UNIX : AF_INET;
-        boost::system::error_code ignored;
-        auto session = Session::make(socket.release(ignored), family, listener->kind, context());
-        sessions_.insert(session);
-        session->run();
-      } else if (error) {
-        // Out of descriptors or the like: not a reason to spin.
-        listener->retry.expires_after(std::chrono::milliseconds(100));
-        listener->retry.async_wait([this, listener](boost::system::error_code ended) {
-          if (!ended && !stopping_) accept(listener);
+    listener->acceptor.async_accept(
+        [this, listener](boost::system::error_code error, Protocol::socket socket) {
+          if (stopping_) return;
+          if (!error && sessions_.size() < kMaxSessions) {
+            const int family = listener->kind == SessionKind::admin_socket ? AF_UNIX : AF_INET;
+            boost::system::error_code ignored;
+            auto session = Session::make(socket.release(ignored), family, listener->kind, context());
+            sessions_.insert(session);
+            session->run();
+          } else if (error) {
+            // Out of descriptors or the like: not a reason to spin.
+            listener->retry.expires_after(std::chrono::milliseconds(100));
+            listener->retry.async_wait([this, listener](boost::system::error_code ended) {
+              if (!ended && !stopping_) accept(listener);
+            });
+            return;
+          }
+          accept(listener);
         });
-        return;
-      }
-      accept(listener);
-    });
   }
 
   SessionContext context() {

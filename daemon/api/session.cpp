@@ -33,8 +33,8 @@ namespace {
 constexpr std::uint64_t kMaxBody = 64 << 10;
 constexpr std::uint32_t kMaxHeader = 16 << 10;
 constexpr std::chrono::seconds kIdle{60};
-constexpr std::chrono::seconds kKeepAlive{15};      // a comment on the event stream
-constexpr std::size_t kMaxBacklog = 4096;           // events a slow follower may be behind
+constexpr std::chrono::seconds kKeepAlive{15};  // a comment on the event stream
+constexpr std::size_t kMaxBacklog = 4096;       // events a slow follower may be behind
 constexpr std::string_view kStream = "/api/v1/events/stream";
 
 using Protocol = asio::generic::stream_protocol;
@@ -45,8 +45,8 @@ bool same_text(std::string_view a, std::string_view b) {
 
 // A server-sent event (HTML, 9.2).
 std::string sse(const state::Event& event) {
-  return "id: " + std::to_string(event.sequence) + "\nevent: event\ndata: " +
-         boost::json::serialize(to_json(event)) + "\n\n";
+  return "id: " + std::to_string(event.sequence) +
+         "\nevent: event\ndata: " + boost::json::serialize(to_json(event)) + "\n\n";
 }
 
 class SessionImpl final : public Session {
@@ -85,24 +85,27 @@ class SessionImpl final : public Session {
     parser_->body_limit(kMaxBody);
     parser_->header_limit(kMaxHeader);
     arm(kIdle);
-    http::async_read(socket_, buffer_, *parser_, [self = shared()](boost::system::error_code error, std::size_t) {
-      self->timer_.cancel();
-      if (self->closed_) return;
-      if (error == http::error::body_limit || error == http::error::header_limit) {
-        Response response = error_response(Error(Code::invalid, "the request is too large: 64 KiB is the limit"));
-        response.status = error == http::error::body_limit ? 413 : 431;
-        self->keep_ = false;
-        self->send(std::move(response));
-      } else if (error && error.category() == beast::http::make_error_code(http::error::bad_method).category() &&
-                 error != http::error::end_of_stream && error != http::error::partial_message) {
-        self->keep_ = false;
-        self->send(error_response(Error(Code::invalid, "not an HTTP request: " + error.message())));
-      } else if (error) {
-        self->close();
-      } else {
-        self->handle();
-      }
-    });
+    http::async_read(
+        socket_, buffer_, *parser_, [self = shared()](boost::system::error_code error, std::size_t) {
+          self->timer_.cancel();
+          if (self->closed_) return;
+          if (error == http::error::body_limit || error == http::error::header_limit) {
+            Response response =
+                error_response(Error(Code::invalid, "the request is too large: 64 KiB is the limit"));
+            response.status = error == http::error::body_limit ? 413 : 431;
+            self->keep_ = false;
+            self->send(std::move(response));
+          } else if (error &&
+                     error.category() == beast::http::make_error_code(http::error::bad_method).category() &&
+                     error != http::error::end_of_stream && error != http::error::partial_message) {
+            self->keep_ = false;
+            self->send(error_response(Error(Code::invalid, "not an HTTP request: " + error.message())));
+          } else if (error) {
+            self->close();
+          } else {
+            self->handle();
+          }
+        });
   }
 
   void handle() {
@@ -118,7 +121,8 @@ class SessionImpl final : public Session {
       const std::string_view given(request[http::field::authorization].data(),
                                    request[http::field::authorization].size());
       if (!given.starts_with("Bearer ") || !same_text(given.substr(7), context_.token)) {
-        Response response = error_response(Error(Code::denied, "present the admin token: Authorization: Bearer ..."));
+        Response response =
+            error_response(Error(Code::denied, "present the admin token: Authorization: Bearer ..."));
         response.status = 401;
         send(std::move(response));
         return;

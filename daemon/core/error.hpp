@@ -13,19 +13,19 @@ namespace otagate {
 // OTAGATE_* status codes of the plugin ABI, so that a plugin's completion maps one to one.
 enum class Code : std::uint32_t {
   ok = 0,
-  transient = 1,      // try again later: network, upstream 5xx
-  permanent = 2,      // trying again does not help
-  changed = 3,        // the object is no longer the one that was asked for
+  transient = 1,  // try again later: network, upstream 5xx
+  permanent = 2,  // trying again does not help
+  changed = 3,    // the object is no longer the one that was asked for
   not_found = 4,
-  denied = 5,         // credentials missing or refused
-  clock = 6,          // the peer says our clock is wrong
-  throttled = 7,      // the peer asks for patience; see retry_after_ms
+  denied = 5,     // credentials missing or refused
+  clock = 6,      // the peer says our clock is wrong
+  throttled = 7,  // the peer asks for patience; see retry_after_ms
   cancelled = 8,
   deadline = 9,
   unsupported = 10,
-  invalid = 11,       // the input is wrong; the message says what to write instead
+  invalid = 11,  // the input is wrong; the message says what to write instead
   internal = 12,
-  busy = 13,          // a bound was reached; try again
+  busy = 13,  // a bound was reached; try again
   no_space = 14,
   rejected = 15,      // verification failed
   ambiguous = 16,     // several device types have that name and version

@@ -1,7 +1,7 @@
 #include "core/log.hpp"
 
-#include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/sinks/sink.h>
+#include <spdlog/sinks/stdout_sinks.h>
 
 #include <mutex>
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstddef>
 
-
 namespace otagate::gateway {
 
 // The cache's page is what the SDK calls otagate_blob_page: neither includes the other.

@@ -46,9 +46,9 @@ Result<Entry> to_entry(state::Reader& db, state::Firmware firmware) {
     if ((*version)->tag) entry.tag = *(*version)->tag;
   }
   if (entry.tag.empty()) {
-    entry.tag = firmware.expected_digest ? firmware.expected_digest->hex()
-                                         : made_tag(firmware.store_name, firmware.key, firmware.change_token,
-                                                    entry.generation);
+    entry.tag = firmware.expected_digest
+                    ? firmware.expected_digest->hex()
+                    : made_tag(firmware.store_name, firmware.key, firmware.change_token, entry.generation);
   }
   entry.shadowed = firmware.shadowed;
   entry.firmware = std::move(firmware);
@@ -162,7 +162,8 @@ void Catalog::page(PageQuery query, Reply<Page> reply) {
         rows.limit = std::clamp<std::size_t>(query.limit, 1, state::kCatalogPage);
         if (!query.cursor.empty()) {
           rows.after = state::CatalogCursor::decode(query.cursor);
-          if (!rows.after) return fail(Code::invalid, "cursor: not one that this gateway gave; start without");
+          if (!rows.after)
+            return fail(Code::invalid, "cursor: not one that this gateway gave; start without");
         }
         auto page = state::page_catalog(db, rows);
         if (!page) return fail(std::move(page).error());

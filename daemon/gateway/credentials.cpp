@@ -57,8 +57,7 @@ void Credentials::replace(const std::vector<config::Credential>& credentials) {
     // A device binding alone does not say what type it is of: then `types` decides, empty means all.
     principal->types = credential.types;
     if (credential.type) principal->types.push_back(*credential.type);
-    const Scheme scheme =
-        credential.kind == config::Credential::Kind::basic ? Scheme::basic : Scheme::bearer;
+    const Scheme scheme = credential.kind == config::Credential::Kind::basic ? Scheme::basic : Scheme::bearer;
     next->by_secret.emplace(fingerprint(scheme, credential.user, credential.secret.reveal()), principal);
     next->by_index.push_back(std::move(principal));
   }

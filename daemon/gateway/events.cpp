@@ -85,7 +85,8 @@ void EventLog::set_limits(const state::EventLimits& limits) {
 }
 
 void EventLog::prune() {
-  db_.write([shared = shared_, now = wall_ms(), synced = clock_synchronised()](state::Writer& writer) -> Result<void> {
+  db_.write([shared = shared_, now = wall_ms(),
+             synced = clock_synchronised()](state::Writer& writer) -> Result<void> {
     state::EventLimits limits;
     {
       const std::scoped_lock lock(shared->mutex);

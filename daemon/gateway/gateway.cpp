@@ -157,21 +157,24 @@ void Gateway::start_store(const config::Store& store, std::int64_t id) {
   opener_->set_store(store, id, client);
   const bool redirect = store.redirect && client->caps().has(OTAGATE_STORE_PRESIGN);
   services_->set_redirect(store.name, redirect ? client : nullptr, store.expiry);
-  StoreRunner::Context context{
-      db_, events_, journal_, [this] { catalog_changed(); },
-      [this](std::int64_t firmware, std::function<void(bool)> done) {
-        catalog_.get(firmware, [this, done = std::move(done)](Result<Entry> entry) {
-          if (!entry) return done(false);
-          OpenOptions options;
-          options.prefetch = true;
-          opener_->open(*entry, std::move(options),
-                        [done](Result<cache::ReaderPtr> reader) { done(reader.has_value()); });
-        });
-      },
-      [this](std::uint64_t size) {
-        const std::uint64_t most = cache_max_size_.load(std::memory_order_relaxed);
-        return most == 0 || cache_->stats().blob_bytes + size <= most;
-      }};
+  StoreRunner::Context context{db_,
+                               events_,
+                               journal_,
+                               [this] { catalog_changed(); },
+                               [this](std::int64_t firmware, std::function<void(bool)> done) {
+                                 catalog_.get(firmware, [this, done = std::move(done)](Result<Entry> entry) {
+                                   if (!entry) return done(false);
+                                   OpenOptions options;
+                                   options.prefetch = true;
+                                   opener_->open(
+                                       *entry, std::move(options),
+                                       [done](Result<cache::ReaderPtr> reader) { done(reader.has_value()); });
+                                 });
+                               },
+                               [this](std::uint64_t size) {
+                                 const std::uint64_t most = cache_max_size_.load(std::memory_order_relaxed);
+                                 return most == 0 || cache_->stats().blob_bytes + size <= most;
+                               }};
   auto runner = std::make_shared<StoreRunner>(std::move(context), id, store, std::move(client));
   runner->start();
   const std::scoped_lock lock(mutex_);
@@ -291,7 +294,8 @@ std::vector<std::string> Gateway::reload(config::Config config) {
   {
     const std::scoped_lock lock(mutex_);
     for (const std::string& name : diff.transports.unchanged) {
-      if (const auto found = transports_.find(name); found != transports_.end()) unchanged.push_back(found->second);
+      if (const auto found = transports_.find(name); found != transports_.end())
+        unchanged.push_back(found->second);
     }
   }
   for (const auto& transport : unchanged) {
@@ -402,7 +406,8 @@ Status Gateway::status() const {
   }
   for (const StoreView& store : stores()) {
     if (!store.status.last_error.empty())
-      status.problems.push_back("store " + store.config.name + " could not be listed: " + store.status.last_error);
+      status.problems.push_back("store " + store.config.name +
+                                " could not be listed: " + store.status.last_error);
   }
   if (events_.lost() > 0)
     status.problems.push_back(std::to_string(events_.lost()) + " events could not be recorded");
@@ -428,7 +433,8 @@ std::vector<StoreView> Gateway::stores() const {
       view.reason = instance.reason;
     }
     const std::scoped_lock lock(mutex_);
-    if (const auto found = stores_.find(store.name); found != stores_.end()) view.status = found->second->status();
+    if (const auto found = stores_.find(store.name); found != stores_.end())
+      view.status = found->second->status();
   }
   return views;
 }
@@ -449,7 +455,8 @@ void Gateway::sync_store(const std::string& name, std::function<void(Result<void
     }
   }
   if (!runner) {
-    done(fail(Code::not_found, "no store " + name + " is running; there are: " + (names.empty() ? "none" : names)));
+    done(fail(Code::not_found,
+              "no store " + name + " is running; there are: " + (names.empty() ? "none" : names)));
     return;
   }
   runner->sync_now(std::move(done));

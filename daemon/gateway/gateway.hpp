@@ -103,7 +103,8 @@ class Gateway final : public plugin::StorageListener, public plugin::InstanceLis
   // ---- plugin::InstanceListener
   void event(std::string_view instance, plugin::Severity severity, std::string_view kind,
              std::string_view subject, std::string_view message) override;
-  void state_changed(std::string_view instance, plugin::InstanceState state, std::string_view reason) override;
+  void state_changed(std::string_view instance, plugin::InstanceState state,
+                     std::string_view reason) override;
   std::int64_t now_ms(bool& synchronised) override;
 
  private:
@@ -136,7 +137,7 @@ class Gateway final : public plugin::StorageListener, public plugin::InstanceLis
   std::unique_ptr<plugin::Registry> registry_;
 
   mutable std::mutex mutex_;
-  std::map<std::string, std::shared_ptr<StoreRunner>, std::less<>> stores_;                 // under mutex_
+  std::map<std::string, std::shared_ptr<StoreRunner>, std::less<>> stores_;                    // under mutex_
   std::map<std::string, std::shared_ptr<plugin::TransportInstance>, std::less<>> transports_;  // under mutex_
 
   std::mutex maintain_mutex_;

@@ -77,8 +77,8 @@ Interpreter::Interpreter(const config::Store& store, bool local) : metadata_(sto
   for (const std::string& text : store.pattern) add(text);
 }
 
-Interpreted Interpreter::interpret(const state::Object& object, bool more_metadata, const StoreIndexes& indexes,
-                                   const Lookups& lookups) const {
+Interpreted Interpreter::interpret(const state::Object& object, bool more_metadata,
+                                   const StoreIndexes& indexes, const Lookups& lookups) const {
   Interpreted result{fail(Code::rejected, ""), firmware::Format::unknown};
   if (indexes.is_index(object.key)) {
     result.merged = fail(Code::rejected, "an index file");

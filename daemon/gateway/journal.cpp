@@ -137,8 +137,8 @@ void Journal::fill_ended(const cache::FillKey& key, std::string_view id, Code co
     formats_.erase(key.id());
   }
   db_.write(
-      [this, key, store = *store, id = std::string(id), code, reason = std::string(reason)](
-          state::Writer& writer) -> Result<void> {
+      [this, key, store = *store, id = std::string(id), code,
+       reason = std::string(reason)](state::Writer& writer) -> Result<void> {
         if (const auto row = fill_rows_.extract(id)) {
           if (auto ended = state::end_fill(writer, row.mapped()); !ended) return ended;
         }
@@ -174,7 +174,8 @@ void Journal::blob_added(const cache::BlobRecord& blob, const std::optional<cach
   db_.write(
       [blob, version, format, expected](state::Writer& writer) -> Result<void> {
         if (auto put = state::put_blob(writer, to_row(blob)); !put) return put;
-        if (auto put = state::put_verification(writer, blob.digest, kFillPolicy, to_state(blob.level), wall_ms());
+        if (auto put =
+                state::put_verification(writer, blob.digest, kFillPolicy, to_state(blob.level), wall_ms());
             !put)
           return put;
         if (version) {
@@ -191,16 +192,17 @@ void Journal::blob_added(const cache::BlobRecord& blob, const std::optional<cach
 }
 
 void Journal::blob_removed(const Digest& digest, std::string_view, Done done) {
-  db_.write(
-      [digest](state::Writer& writer) { return state::delete_blob(writer, digest); },
-      [this, done = std::move(done)](Result<void> outcome) {
-        catalog_changed_();
-        done(std::move(outcome));
-      });
+  db_.write([digest](state::Writer& writer) { return state::delete_blob(writer, digest); },
+            [this, done = std::move(done)](Result<void> outcome) {
+              catalog_changed_();
+              done(std::move(outcome));
+            });
 }
 
 void Journal::blob_verified(const cache::BlobRecord& blob) {
-  db_.write([row = to_row(blob)](state::Writer& writer) { return state::set_blob_file(writer, row.digest, row.file); });
+  db_.write([row = to_row(blob)](state::Writer& writer) {
+    return state::set_blob_file(writer, row.digest, row.file);
+  });
 }
 
 void Journal::blob_quarantined(const Digest& digest, std::string_view reason) {

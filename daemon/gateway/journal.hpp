@@ -32,8 +32,10 @@ class Journal final : public cache::Journal, public cache::EventSink, public cac
   static Result<std::vector<cache::BlobRecord>> known_blobs(state::Database& db);
 
   void fill_started(const cache::FillKey& key, std::string_view id, std::uint64_t size) override;
-  void fill_ended(const cache::FillKey& key, std::string_view id, Code code, std::string_view reason) override;
-  void blob_added(const cache::BlobRecord& blob, const std::optional<cache::FillKey>& key, Done done) override;
+  void fill_ended(const cache::FillKey& key, std::string_view id, Code code,
+                  std::string_view reason) override;
+  void blob_added(const cache::BlobRecord& blob, const std::optional<cache::FillKey>& key,
+                  Done done) override;
   void blob_removed(const Digest& digest, std::string_view reason, Done done) override;
   void blob_verified(const cache::BlobRecord& blob) override;
   void blob_quarantined(const Digest& digest, std::string_view reason) override;

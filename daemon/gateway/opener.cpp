@@ -53,8 +53,9 @@ void Opener::open(const Entry& entry, OpenOptions options, Reply reply) {
   const cache::FillKey key = key_of(entry);
   if (!options.peer.empty() && cache_.had_rejected_bytes(options.peer, key)) {
     if (options.offset != 0) {
-      reply(fail(Code::precondition, "the first bytes of this download came from a copy that failed verification; "
-                                     "start again from 0"));
+      reply(fail(Code::precondition,
+                 "the first bytes of this download came from a copy that failed verification; "
+                 "start again from 0"));
       return;
     }
     cache_.forget_rejected_bytes(options.peer, key);
@@ -95,7 +96,8 @@ void Opener::open(const Entry& entry, OpenOptions options, Reply reply) {
         *outcome = rejection->has_value();
         return *rejection ? fail(Code::rejected, (*rejection)->reason) : Result<void>();
       },
-      [this, outcome, key, entry, options = std::move(options), store, reply = std::move(reply)](Result<void> read) {
+      [this, outcome, key, entry, options = std::move(options), store,
+       reply = std::move(reply)](Result<void> read) {
         if (!read) {
           // Refused until a while has passed; then one more try may find the store mended.
           const bool again = *outcome && (options.refetch_rejected || may_retry_rejected(key.id()));
@@ -124,7 +126,8 @@ void Opener::start_fill(const Entry& entry, const OpenOptions& options, std::sha
     return client->source(firmware.key, firmware.change_token, firmware.size,
                           (firmware.object_flags & OTAGATE_OBJECT_RANGES) != 0, {});
   };
-  request.verifier = std::make_shared<PolicyVerifier>(store->config.require_for(entry.firmware.type), journal_);
+  request.verifier =
+      std::make_shared<PolicyVerifier>(store->config.require_for(entry.firmware.type), journal_);
   request.streaming = options.streaming && store->config.stream_unverified;
   request.prefetch = options.prefetch;
   request.peer = options.peer;

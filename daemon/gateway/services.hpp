@@ -35,8 +35,10 @@ class Services final : public plugin::TransportServices {
             plugin::Reply<std::shared_ptr<plugin::Blob>> reply) override;
   void presign(std::string_view instance, plugin::RedirectRequest request,
                plugin::Reply<std::string> reply) override;
-  void check_in(std::string_view instance, plugin::CheckIn check_in, plugin::Reply<plugin::Offer> reply) override;
-  void progress(std::string_view instance, plugin::Progress progress, plugin::Reply<std::uint32_t> reply) override;
+  void check_in(std::string_view instance, plugin::CheckIn check_in,
+                plugin::Reply<plugin::Offer> reply) override;
+  void progress(std::string_view instance, plugin::Progress progress,
+                plugin::Reply<std::uint32_t> reply) override;
 
  private:
   struct Redirect {

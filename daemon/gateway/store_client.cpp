@@ -86,8 +86,9 @@ void StoreClient::book(Code code, std::uint64_t retry_after_ms) {
 }
 
 Result<plugin::ListPage> StoreClient::list(const std::string& cursor, std::uint32_t limit) {
-  auto page = wait_for<plugin::ListPage>(
-      [&](plugin::Reply<plugin::ListPage> reply) { instance_->list(cursor, limit, timeout_, std::move(reply)); });
+  auto page = wait_for<plugin::ListPage>([&](plugin::Reply<plugin::ListPage> reply) {
+    instance_->list(cursor, limit, timeout_, std::move(reply));
+  });
   book(page ? Code::ok : page.error().code(), page ? 0 : page.error().retry_after_ms());
   return page;
 }
@@ -113,7 +114,8 @@ Result<std::string> StoreClient::read(const std::string& key, const std::string&
   });
   book(done ? Code::ok : done.error().code(), done ? 0 : done.error().retry_after_ms());
   if (collector->too_large())
-    return fail(Code::rejected, key + ": larger than the " + std::to_string(limit) + " bytes such a file may have");
+    return fail(Code::rejected,
+                key + ": larger than the " + std::to_string(limit) + " bytes such a file may have");
   // Where the store has no ranges we stopped it ourselves once we had enough.
   if (!done && !(!whole && collector->full())) return fail(std::move(done).error());
   std::string text = collector->take();
@@ -130,7 +132,8 @@ void StoreClient::presign(const std::string& key, const std::string& change_toke
 // Hands a plugin's bytes to the cache and its verdicts back.
 class PluginSink final : public plugin::FetchSink {
  public:
-  PluginSink(std::shared_ptr<cache::Sink> sink, Traffic& traffic) : sink_(std::move(sink)), traffic_(traffic) {}
+  PluginSink(std::shared_ptr<cache::Sink> sink, Traffic& traffic)
+      : sink_(std::move(sink)), traffic_(traffic) {}
 
   plugin::SinkAnswer begin(const plugin::FetchInfo& info) override {
     return answer(sink_->begin({info.total, info.change_token}));
@@ -180,7 +183,8 @@ class PluginSource final : public cache::Source, public std::enable_shared_from_
       if (place_ > 0 && place_ <= locators_.size()) request.locator = locators_[place_ - 1];
     }
     return client_->instance().fetch(
-        std::move(request), client_->timeout_, std::make_shared<PluginSink>(std::move(sink), client_->traffic_),
+        std::move(request), client_->timeout_,
+        std::make_shared<PluginSink>(std::move(sink), client_->traffic_),
         [self = shared_from_this(), done = std::move(done)](Result<void> result) {
           self->client_->book(result ? Code::ok : result.error().code(),
                               result ? 0 : result.error().retry_after_ms());
@@ -193,7 +197,8 @@ class PluginSource final : public cache::Source, public std::enable_shared_from_
  private:
   // Gone or refused at this place: the next one may have it.
   Result<void> move_on(Result<void> result) {
-    if (result || (result.error().code() != Code::not_found && result.error().code() != Code::denied)) return result;
+    if (result || (result.error().code() != Code::not_found && result.error().code() != Code::denied))
+      return result;
     const std::scoped_lock lock(mutex_);
     if (place_ >= locators_.size()) return result;
     ++place_;
@@ -212,8 +217,8 @@ class PluginSource final : public cache::Source, public std::enable_shared_from_
 std::shared_ptr<cache::Source> StoreClient::source(std::string key, std::string change_token,
                                                    std::optional<std::uint64_t> size, bool ranges,
                                                    std::vector<std::string> locators) {
-  return std::make_shared<PluginSource>(shared_from_this(), std::move(key), std::move(change_token), size, ranges,
-                                        std::move(locators));
+  return std::make_shared<PluginSource>(shared_from_this(), std::move(key), std::move(change_token), size,
+                                        ranges, std::move(locators));
 }
 
 }  // namespace otagate::gateway

@@ -28,7 +28,8 @@ struct Traffic {
 // Thread-safe; kept alive by whoever uses it (sources of fills outlive a removed store).
 class StoreClient : public std::enable_shared_from_this<StoreClient> {
  public:
-  StoreClient(std::string name, std::shared_ptr<plugin::StorageInstance> instance, std::chrono::milliseconds timeout)
+  StoreClient(std::string name, std::shared_ptr<plugin::StorageInstance> instance,
+              std::chrono::milliseconds timeout)
       : name_(std::move(name)), instance_(std::move(instance)), timeout_(timeout) {}
 
   const std::string& name() const { return name_; }
@@ -51,7 +52,8 @@ class StoreClient : public std::enable_shared_from_this<StoreClient> {
 
   // Presigned URL, asynchronously.
   void presign(const std::string& key, const std::string& change_token, bool head,
-               std::chrono::milliseconds expiry, std::chrono::milliseconds timeout, plugin::Reply<std::string> reply);
+               std::chrono::milliseconds expiry, std::chrono::milliseconds timeout,
+               plugin::Reply<std::string> reply);
 
  private:
   friend class PluginSource;

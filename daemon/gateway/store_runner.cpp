@@ -17,16 +17,14 @@ namespace otagate::gateway {
 namespace {
 
 constexpr std::uint32_t kPage = 1000;
-constexpr std::size_t kBatch = 200;           // objects examined in one transaction
-constexpr std::uint32_t kPrefetches = 4;      // at a time and store
-constexpr std::int64_t kHintDelayMs = 100;    // hints that come together make one listing
+constexpr std::size_t kBatch = 200;         // objects examined in one transaction
+constexpr std::uint32_t kPrefetches = 4;    // at a time and store
+constexpr std::int64_t kHintDelayMs = 100;  // hints that come together make one listing
 constexpr std::string_view kPending = "not examined yet";
 
 // Something an operator would want to see of an object that is not firmware: sidecars and index files
 // are not worth an event.
-bool worth_an_event(const state::Object& object) {
-  return !firmware::is_sidecar_key(object.key);
-}
+bool worth_an_event(const state::Object& object) { return !firmware::is_sidecar_key(object.key); }
 
 bool same_object(const state::Object& a, const state::Object& b) {
   // The time as well: S3 keeps the ETag when only an object's metadata is written anew.
@@ -40,7 +38,8 @@ state::Event firmware_event(std::string_view kind, state::Severity severity, con
   event.kind = kind;
   event.severity = severity;
   event.instance = store;
-  event.firmware = firmware.name + "/" + firmware.version + (firmware.type.empty() ? "" : "/" + firmware.type);
+  event.firmware =
+      firmware.name + "/" + firmware.version + (firmware.type.empty() ? "" : "/" + firmware.type);
   event.message = std::move(message);
   return event;
 }
@@ -56,7 +55,8 @@ Result<void> turn_firmware(state::Writer& db, const std::string& store_name, con
   auto remembered = state::find_version(db, version);
   if (!remembered) return fail(std::move(remembered).error());
   for (state::Firmware& row : *rows) {
-    const std::optional<Digest> digest = *remembered && (*remembered)->digest ? (*remembered)->digest : object.digest;
+    const std::optional<Digest> digest =
+        *remembered && (*remembered)->digest ? (*remembered)->digest : object.digest;
     if (row.blob == digest && digest) continue;  // another listing of the same bytes
     if (row.blob || (row.expected_digest && row.expected_digest != object.digest)) {
       events.push_back(firmware_event(
@@ -89,8 +89,8 @@ std::int64_t jittered(std::int64_t interval_ms) {
 
 struct StoreRunner::Sync {
   state::SeenIds seen;
-  std::vector<std::int64_t> dirty;        // ids of objects to examine
-  std::set<std::string> sidecars;         // keys of sidecars that came, changed or went
+  std::vector<std::int64_t> dirty;  // ids of objects to examine
+  std::set<std::string> sidecars;   // keys of sidecars that came, changed or went
   bool index_changed = false;
   bool catalog_changed = false;
 };
@@ -209,7 +209,8 @@ void StoreRunner::run() {
       });
     }
     context_.journal.set_listed(config_.name, outcome.has_value());
-    const auto counts = context_.db.read_sync([&](state::Reader& db) { return state::count_objects(db, id_); });
+    const auto counts =
+        context_.db.read_sync([&](state::Reader& db) { return state::count_objects(db, id_); });
     bool news = false;
     {
       const std::scoped_lock lock(shared_->mutex);
@@ -224,7 +225,8 @@ void StoreRunner::run() {
         shared_->status.skipped = counts->skipped;
       }
       const auto interval = static_cast<std::int64_t>(config_.interval.count());
-      shared_->next_ms = steady_ms() + (outcome ? jittered(interval) : std::min(jittered(backoff_ms), interval));
+      shared_->next_ms =
+          steady_ms() + (outcome ? jittered(interval) : std::min(jittered(backoff_ms), interval));
     }
     if (news) {
       if (outcome)
@@ -262,8 +264,9 @@ Result<void> StoreRunner::list(Sync& sync) {
     std::vector<plugin::Object>& objects = page->objects;
     for (std::size_t from = 0; from < objects.size(); from += state::kObjectPage) {
       const std::size_t to = std::min(objects.size(), from + state::kObjectPage);
-      std::vector<plugin::Object> part(std::make_move_iterator(objects.begin() + static_cast<std::ptrdiff_t>(from)),
-                                       std::make_move_iterator(objects.begin() + static_cast<std::ptrdiff_t>(to)));
+      std::vector<plugin::Object> part(
+          std::make_move_iterator(objects.begin() + static_cast<std::ptrdiff_t>(from)),
+          std::make_move_iterator(objects.begin() + static_cast<std::ptrdiff_t>(to)));
       if (auto taken = take_page(sync, std::move(part)); !taken) return taken;
     }
     if (cursor.empty()) return {};
@@ -481,7 +484,8 @@ Result<bool> write_examined(state::Writer& db, const std::string& store_name, Ex
   if (!before) return fail(std::move(before).error());
   if (auto put = state::put_object(db, examined.object); !put) return fail(std::move(put).error());
   if (!examined.firmware) {
-    if (auto kept = state::keep_firmware(db, examined.object.id, {}); !kept) return fail(std::move(kept).error());
+    if (auto kept = state::keep_firmware(db, examined.object.id, {}); !kept)
+      return fail(std::move(kept).error());
     return !before->empty();
   }
 
@@ -519,7 +523,8 @@ Result<bool> write_examined(state::Writer& db, const std::string& store_name, Ex
   const auto id = state::put_firmware(db, row);
   if (!id) return fail(id.error());
   const std::int64_t ids[] = {*id};
-  if (auto kept = state::keep_firmware(db, examined.object.id, ids); !kept) return fail(std::move(kept).error());
+  if (auto kept = state::keep_firmware(db, examined.object.id, ids); !kept)
+    return fail(std::move(kept).error());
   if (!known) {
     examined.events.push_back(firmware_event("listed", state::Severity::info, store_name, row,
                                              examined.object.key + ": new in the catalog"));
@@ -533,7 +538,8 @@ Result<void> StoreRunner::examine_batch(Sync& sync, const std::vector<std::int64
   const bool stats = (client_->caps().flags & OTAGATE_STORE_STAT) != 0;
   Lookups lookups;
   lookups.sidecar = [&](const std::string& key) -> Result<std::optional<std::string>> {
-    const auto object = context_.db.read_sync([&](state::Reader& db) { return state::find_object(db, id_, key); });
+    const auto object =
+        context_.db.read_sync([&](state::Reader& db) { return state::find_object(db, id_, key); });
     if (!object) return fail(object.error());
     if (!*object) return std::nullopt;
     auto text = client_->read(key, (*object)->change_token, 0, firmware::kMaxSidecar, true);
@@ -561,8 +567,9 @@ Result<void> StoreRunner::examine_batch(Sync& sync, const std::vector<std::int64
     if (found.merged) {
       examined.object.skipped.reset();
       examined.firmware = to_firmware(examined.object, *found.merged, found.format);
-    } else if (found.merged.error().code() == Code::rejected || found.merged.error().code() == Code::invalid ||
-               found.merged.error().code() == Code::denied || found.merged.error().code() == Code::permanent) {
+    } else if (found.merged.error().code() == Code::rejected ||
+               found.merged.error().code() == Code::invalid || found.merged.error().code() == Code::denied ||
+               found.merged.error().code() == Code::permanent) {
       const bool news = examined.object.skipped != found.merged.error().message();
       examined.object.skipped = found.merged.error().message();
       if (news && worth_an_event(examined.object)) {
@@ -573,7 +580,8 @@ Result<void> StoreRunner::examine_batch(Sync& sync, const std::vector<std::int64
         event.message = examined.object.key + ": " + *examined.object.skipped;
         examined.events.push_back(std::move(event));
       }
-    } else if (found.merged.error().code() == Code::changed || found.merged.error().code() == Code::not_found) {
+    } else if (found.merged.error().code() == Code::changed ||
+               found.merged.error().code() == Code::not_found) {
       continue;  // it moved under us: the next listing sees what it is now; pending until then
     } else {
       return fail(std::move(found.merged).error());

@@ -51,7 +51,8 @@ class StoreRunner {
     std::function<bool(std::uint64_t size)> room;
   };
 
-  StoreRunner(Context context, std::int64_t store_id, config::Store config, std::shared_ptr<StoreClient> client);
+  StoreRunner(Context context, std::int64_t store_id, config::Store config,
+              std::shared_ptr<StoreClient> client);
   ~StoreRunner();  // stop()
   StoreRunner(const StoreRunner&) = delete;
   StoreRunner& operator=(const StoreRunner&) = delete;
@@ -94,8 +95,8 @@ class StoreRunner {
   const bool local_;
   const bool prefetches_;
   const Interpreter interpreter_;
-  StoreIndexes indexes_;         // runner thread only
-  bool indexes_read_ = false;    // runner thread only
+  StoreIndexes indexes_;       // runner thread only
+  bool indexes_read_ = false;  // runner thread only
 
   // What callbacks touch that may outlive the runner; all under its mutex.
   struct Shared {

@@ -12,8 +12,8 @@ class PolicyVerifier final : public cache::Verifier {
  public:
   PolicyVerifier(config::Require require, Journal& journal) : require_(require), journal_(journal) {}
 
-  Result<cache::VerifyLevel> verify(const cache::FillKey& key, const Digest& digest, cache::VerifyLevel reached,
-                                    const cache::BlobView& bytes) override;
+  Result<cache::VerifyLevel> verify(const cache::FillKey& key, const Digest& digest,
+                                    cache::VerifyLevel reached, const cache::BlobView& bytes) override;
 
  private:
   const config::Require require_;

@@ -89,8 +89,8 @@ void Admin::objects(const std::string& store, std::string after, std::size_t lim
                     Reply<std::vector<state::Object>> reply) {
   read<std::vector<state::Object>>(
       gateway_.database(),
-      [store, after = std::move(after), limit, only_skipped](
-          state::Reader& db) -> Result<std::vector<state::Object>> {
+      [store, after = std::move(after), limit,
+       only_skipped](state::Reader& db) -> Result<std::vector<state::Object>> {
         const auto row = state::find_store(db, store);
         if (!row) return fail(row.error());
         if (!*row) return fail(Code::not_found, "no store " + store);
@@ -127,15 +127,17 @@ void Admin::resolve(std::string name, std::string version, std::string type,
   query.name = std::move(name);
   query.version = std::move(version);
   query.type = std::move(type);
-  gateway_.catalog().resolve(std::move(query), [reply = std::move(reply)](Result<std::vector<gateway::Entry>> found) {
-    if (!found) {
-      reply(fail(std::move(found).error()));
-      return;
-    }
-    std::vector<api::FirmwareView> views;
-    for (gateway::Entry& entry : *found) views.push_back(to_view(std::move(entry)));
-    reply(std::move(views));
-  });
+  gateway_.catalog().resolve(std::move(query),
+                             [reply = std::move(reply)](Result<std::vector<gateway::Entry>> found) {
+                               if (!found) {
+                                 reply(fail(std::move(found).error()));
+                                 return;
+                               }
+                               std::vector<api::FirmwareView> views;
+                               for (gateway::Entry& entry : *found)
+                                 views.push_back(to_view(std::move(entry)));
+                               reply(std::move(views));
+                             });
 }
 
 void Admin::fetch(std::int64_t firmware, Reply<cache::BlobRecord> reply) {

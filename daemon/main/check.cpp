@@ -23,16 +23,20 @@ class Nothing final : public plugin::StorageListener,
   void changed(std::string_view, std::string_view) override {}
   bool assigned(std::string_view, plugin::Assignment) override { return false; }
   void unassigned(std::string_view, std::string_view) override {}
-  void event(std::string_view, plugin::Severity, std::string_view, std::string_view, std::string_view) override {}
+  void event(std::string_view, plugin::Severity, std::string_view, std::string_view,
+             std::string_view) override {}
   void state_changed(std::string_view, plugin::InstanceState, std::string_view) override {}
   std::int64_t now_ms(bool& synchronised) override {
     synchronised = clock_synchronised();
     return wall_ms();
   }
-  void check_credential(std::string_view, plugin::Credential, plugin::Reply<plugin::Principal> reply) override {
+  void check_credential(std::string_view, plugin::Credential,
+                        plugin::Reply<plugin::Principal> reply) override {
     reply(fail(not_now()));
   }
-  void psk(std::string_view, std::string, plugin::Reply<plugin::Psk> reply) override { reply(fail(not_now())); }
+  void psk(std::string_view, std::string, plugin::Reply<plugin::Psk> reply) override {
+    reply(fail(not_now()));
+  }
   void resolve(std::string_view, plugin::ResolveRequest,
                plugin::Reply<std::vector<plugin::Firmware>> reply) override {
     reply(fail(not_now()));
@@ -81,7 +85,8 @@ bool check_instances(const config::Config& config) {
       good = false;
       std::fprintf(stderr, "%s\n", text.c_str());
     };
-    const std::string where = entry.where.to_string() + ": " + std::string(kind_name) + " " + entry.name + ": ";
+    const std::string where =
+        entry.where.to_string() + ": " + std::string(kind_name) + " " + entry.name + ": ";
     auto schema = registry.options_schema(entry.plugin, kind);
     if (!schema) return wrong(where + schema.error().message());
     auto resolved =
@@ -106,8 +111,8 @@ bool check_instances(const config::Config& config) {
     for (const std::string& text : store.pattern) {
       if (const auto pattern = firmware::Pattern::compile(text); !pattern) {
         good = false;
-        std::fprintf(stderr, "%s: store.%s.pattern: %s\n", store.where.to_string().c_str(), store.name.c_str(),
-                     pattern.error().message().c_str());
+        std::fprintf(stderr, "%s: store.%s.pattern: %s\n", store.where.to_string().c_str(),
+                     store.name.c_str(), pattern.error().message().c_str());
       }
     }
     if (store.enabled) check("store", plugin::Kind::store, store);

@@ -67,7 +67,8 @@ class Daemon {
     std::error_code error;
     std::filesystem::create_directories(state_dir, error);
     if (error) {
-      log("main").error("state_dir {}: {}; create it or set daemon.state_dir", state_dir.string(), error.message());
+      log("main").error("state_dir {}: {}; create it or set daemon.state_dir", state_dir.string(),
+                        error.message());
       return state::kExitStateUnusable;
     }
     auto database = state::Database::open(state_dir / "state.db");

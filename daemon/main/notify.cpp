@@ -13,7 +13,8 @@ void notify_reloading() {
   // MONOTONIC_USEC is what Type=notify-reload waits for; Type=notify ignores it.
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC, &now);
-  const auto usec = static_cast<unsigned long long>(now.tv_sec) * 1'000'000 + static_cast<unsigned long long>(now.tv_nsec) / 1000;
+  const auto usec = static_cast<unsigned long long>(now.tv_sec) * 1'000'000 +
+                    static_cast<unsigned long long>(now.tv_nsec) / 1000;
   ::sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", usec);
 }
 
