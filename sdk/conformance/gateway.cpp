@@ -134,6 +134,8 @@ struct Gateway::Table {
     const std::uint32_t state = __atomic_load_n(&self.page_.state, __ATOMIC_ACQUIRE);
     if (state == OTAGATE_BLOB_FILLING && verified_only) {
       self.opens_waiting_.push_back(call);
+      self.wants_verified_ = true;
+      self.changed_.notify_all();
       lock.unlock();
       const std::uint64_t patience = std::min<std::uint64_t>(in.deadline_ms, 60'000);
       self.instance_.post(

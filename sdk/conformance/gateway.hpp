@@ -69,6 +69,7 @@ class Gateway {
   std::size_t open_readers() const { return readers_.size(); }     // under the lock, as in wait()
   std::size_t opened() const { return opened_; }                   // the same
   const std::vector<Report>& reports() const { return reports_; }  // the same
+  bool wants_verified() const { return wants_verified_; }          // the same
   std::size_t check_ins() const { return check_ins_; }             // the same
   std::size_t offers() const { return offers_; }                   // the same
   std::uint64_t attempt() const { return attempt_; }               // the same
@@ -121,6 +122,7 @@ class Gateway {
   std::map<otagate_reader, Reader> readers_;
   std::uint64_t next_ = 0x900000001;
   std::size_t opened_ = 0;
+  bool wants_verified_ = false;  // an open waits for the fill's end
   std::size_t check_ins_ = 0;
   std::size_t resolved_ = 0;
   std::size_t offers_ = 0;

@@ -200,6 +200,9 @@ void hints(Subject& subject) {
 
 // Brings a transfer to its middle and keeps it there. False when it was over before that.
 bool in_the_middle(Gateway& gateway, Device& device) {
+  gateway.wait(kTransfer, [&] { return gateway.opened() > 0 || gateway.wants_verified(); });
+  // A transport that streams may still want this blob verified first.
+  if (!gateway.wait(milliseconds(0), [&] { return gateway.opened() > 0; })) gateway.go_on();
   expect(gateway.wait(kTransfer, [&] { return gateway.opened() > 0; }),
          "the device command never made the transport open the blob");
   device.freeze();
