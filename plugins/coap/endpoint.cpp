@@ -64,7 +64,7 @@ std::string bound_address(int descriptor) {
 
 }  // namespace
 
-ContextPtr make_context(unsigned max_idle_sessions, unsigned session_timeout_s, std::string& why) {
+ContextPtr make_context(unsigned max_idle_sessions, std::chrono::seconds session_timeout, std::string& why) {
   static std::once_flag started;
   std::call_once(started, [] {
     coap_startup();
@@ -82,7 +82,7 @@ ContextPtr make_context(unsigned max_idle_sessions, unsigned session_timeout_s, 
   // Blocks are answered one by one from the blob: libcoap keeps nothing of them.
   coap_context_set_block_mode(context.get(), 0);
   coap_context_set_max_idle_sessions(context.get(), max_idle_sessions);
-  coap_context_set_session_timeout(context.get(), session_timeout_s);
+  coap_context_set_session_timeout(context.get(), static_cast<unsigned>(session_timeout.count()));
   return context;
 }
 

@@ -3,6 +3,7 @@
 
 #include <coap3/coap.h>
 
+#include <chrono>
 #include <memory>
 #include <string>
 
@@ -16,7 +17,7 @@ struct FreeContext {
 using ContextPtr = std::unique_ptr<coap_context_t, FreeContext>;
 
 // Null when libcoap is not able to: then `why` says so.
-ContextPtr make_context(unsigned max_idle_sessions, unsigned session_timeout_s, std::string& why);
+ContextPtr make_context(unsigned max_idle_sessions, std::chrono::seconds session_timeout, std::string& why);
 
 // Binds. libcoap sets SO_REUSEADDR, with which two processes share a UDP port and one of them gets
 // nothing: so the address is tried without it first, and ours is closed to newcomers afterwards.

@@ -31,7 +31,8 @@ void Listener::start() {
   if (thread_.joinable()) return;
   stopping_ = false;
   std::string why;
-  context_ = make_context(settings_.max_sessions, settings_.session_timeout_s, why);
+  context_ = make_context(settings_.max_sessions,
+                          std::chrono::ceil<std::chrono::seconds>(settings_.session_timeout), why);
   if (!context_) throw sdk::Failure(OTAGATE_INTERNAL, why);
   gateway_ = std::make_unique<HostGateway>(host_, inbox_, settings_.prereleases);
   responder_ = std::make_unique<Responder>(settings_, *gateway_, host_);

@@ -29,10 +29,11 @@ std::int64_t within(const sdk::Option& option, const char* name, std::int64_t fa
 const char* const kOptionsSchema = R"({
   "type": "object",
   "additionalProperties": false,
+  "required": ["anonymous"],
   "properties": {
     "listen": {"type": "string", "default": "127.0.0.1:5683",
       "description": "Numeric address and port; [::]:5683 for all addresses"},
-    "anonymous": {"type": "boolean",
+    "anonymous": {"type": "boolean", "enum": [true],
       "description": "Must be true: without DTLS no CoAP peer can show a credential"},
     "dtls": {"type": "object", "description": "Reserved; refused by this version"},
     "max_block": {"type": "integer", "enum": [16, 32, 64, 128, 256, 512, 1024], "default": 1024,
@@ -50,14 +51,15 @@ const char* const kOptionsSchema = R"({
       "description": "Networks whose addresses cannot be forged; default: loopback, link-local, RFC 1918, ULA"},
     "max_sessions": {"type": "integer", "minimum": 16, "maximum": 65536, "default": 2048,
       "description": "Peers remembered at a time; the one idle for longest makes room"},
-    "session_timeout": {"type": "integer", "minimum": 10, "maximum": 3600, "default": 90,
-      "description": "Seconds after which an idle peer is forgotten"},
+    "session_timeout": {"type": "integer", "format": "duration", "minimum": 10000, "maximum": 3600000,
+      "default": 90000, "description": "After which an idle peer is forgotten"},
     "requests_per_second": {"type": "integer", "minimum": 0, "maximum": 1000000, "default": 0,
       "description": "Per source address; more are answered 4.29; 0: no limit"},
-    "receive_buffer": {"type": "integer", "minimum": 65536, "maximum": 268435456, "default": 4194304,
-      "description": "Bytes of the socket's receive buffer; holds the burst when many devices start at once"},
-    "wait_timeout": {"type": "integer", "minimum": 1, "maximum": 60, "default": 10,
-      "description": "Seconds a block may wait for its bytes with stream = true"}
+    "receive_buffer": {"type": "integer", "format": "size", "minimum": 65536, "maximum": 268435456,
+      "default": 4194304,
+      "description": "Of the socket; holds the burst when many devices start at once"},
+    "wait_timeout": {"type": "integer", "format": "duration", "minimum": 1000, "maximum": 60000,
+      "default": 10000, "description": "How long a block may wait for its bytes with stream = true"}
   }
 })";
 
@@ -99,14 +101,15 @@ Settings Settings::from(const sdk::Host& host) {
   }
   settings.max_sessions = static_cast<unsigned>(
       within(host.option("max_sessions"), "max_sessions", settings.max_sessions, 16, 65536));
-  settings.session_timeout_s = static_cast<unsigned>(
-      within(host.option("session_timeout"), "session_timeout", settings.session_timeout_s, 10, 3600));
+  settings.session_timeout =
+      std::chrono::milliseconds(within(host.option("session_timeout"), "session_timeout",
+                                       settings.session_timeout.count(), 10'000, 3'600'000));
   settings.requests_per_second = static_cast<std::uint32_t>(
       within(host.option("requests_per_second"), "requests_per_second", 0, 0, 1'000'000));
   settings.receive_buffer = static_cast<int>(
       within(host.option("receive_buffer"), "receive_buffer", settings.receive_buffer, 65536, 256 << 20));
-  settings.wait_timeout =
-      std::chrono::seconds(within(host.option("wait_timeout"), "wait_timeout", 10, 1, 60));
+  settings.wait_timeout = std::chrono::milliseconds(
+      within(host.option("wait_timeout"), "wait_timeout", settings.wait_timeout.count(), 1'000, 60'000));
   return settings;
 }
 

@@ -26,10 +26,10 @@ struct Settings {
   Echo echo = Echo::kChallenge;
   NetworkSet trusted = NetworkSet::local();
   unsigned max_sessions = 2048;
-  unsigned session_timeout_s = 90;
+  std::chrono::milliseconds session_timeout{90'000};
   std::uint32_t requests_per_second = 0;
   int receive_buffer = 4 << 20;
-  std::chrono::milliseconds wait_timeout{10000};
+  std::chrono::milliseconds wait_timeout{10'000};
 
   // Throws sdk::Failure with a sentence for the operator.
   static Settings from(const sdk::Host& host);
