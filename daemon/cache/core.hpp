@@ -161,7 +161,7 @@ class Core : public std::enable_shared_from_this<Core> {
   std::map<Digest, std::vector<std::function<void()>>> after_eviction_;
   std::map<Digest, std::shared_ptr<VerifyJob>> jobs_;
   std::optional<Digest> scrubbing_;
-  std::set<Digest> leaving_;  // bad blobs on their way to the quarantine
+  std::set<Digest> leaving_;                              // bad blobs on their way to the quarantine
   std::map<std::uint64_t, Cache::DoneCallback> pending_;  // completed with cancelled at stop
   std::uint64_t last_pending_ = 0;
 };

@@ -18,6 +18,7 @@ void Core::store(const std::shared_ptr<Fill>& fill, const Digest& digest, Verify
     return;
   }
   const bool had = index_.has(digest);
+  if (had) index_.hold(digest, true);  // this fill's copy goes: the other one must stay
   const auto destination = had ? std::filesystem::path() : layout_.blob(digest);
   disk_.post([self = shared_from_this(), fill, digest, level, had, destination] {
     auto identity = fill->file()->commit(destination);
@@ -29,6 +30,7 @@ void Core::store(const std::shared_ptr<Fill>& fill, const Digest& digest, Verify
 
 void Core::stored(const std::shared_ptr<Fill>& fill, const Digest& digest, VerifyLevel level, bool had,
                   Result<FileIdentity> identity) {
+  if (had) index_.hold(digest, false);
   if (!identity) return fill->end(identity.error().with_context("storing the blob"), false);
   BlobRecord record;
   record.digest = digest;
@@ -48,7 +50,13 @@ void Core::stored(const std::shared_ptr<Fill>& fill, const Digest& digest, Verif
         self->main_->post([self, fill, record, had, done = std::move(done)] {
           if (!done)
             log("cache").error("journal of blob {}: {}", record.digest.hex(), done.error().message());
-          self->index_.add(record, had ? nullptr : fill->feed(), false, done.has_value());
+          fill->release_tail(record.digest);
+          // The copy that was there may have been found bad meanwhile, then the next open fetches again. A
+          // fill that was ended meanwhile has failed its feed.
+          const auto feed = fill->feed();
+          const bool good = feed->state() == PageState::verified;
+          if (!had || self->index_.has(record.digest))
+            self->index_.add(record, had || !good ? nullptr : feed, !had && !good, done.has_value());
           fill->announce(record.digest, record.level);
           if (!self->sweep_armed_.exchange(true)) self->arm_sweep();
           self->make_room(0, [](const Result<void>&) {});

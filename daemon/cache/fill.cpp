@@ -174,9 +174,9 @@ void Fill::measure() {
 void Fill::sync_if_due() {
   if (syncing_ || file_->unsynced() < FillFile::kSyncEvery) return;
   sync();
-  // An object without size grows as it likes: see that the floor holds.
+  // An object without size grows as it likes: what comes until the next look must fit.
   if (!caps_.size && file_->size() == kUnknownSize)
-    core_.make_room(0, [self = shared_from_this()](const Result<void>& room) {
+    core_.make_room(FillFile::kSyncEvery, [self = shared_from_this()](const Result<void>& room) {
       if (!room && self->state_ != State::ended) self->end(room.error(), true);
     });
 }
@@ -276,13 +276,17 @@ void Fill::on_verified(const Digest& digest, Result<VerifyLevel> level) {
   core_.store(shared_from_this(), digest, *level);
 }
 
-void Fill::announce(const Digest& digest, VerifyLevel level) {
+void Fill::release_tail(const Digest& digest) {
   if (state_ == State::ended) return;
-  state_ = State::ended;
   file_->close();
   file_->attach(nullptr);
   feed_->set_on_want({});
   feed_->complete(digest, file_->size());
+}
+
+void Fill::announce(const Digest& digest, VerifyLevel level) {
+  if (state_ == State::ended) return;
+  state_ = State::ended;
   serve(true);
   core_.counters().fills_completed++;
   core_.emit({Event::Kind::fill_completed, key_, digest, Code::ok, std::string(to_string(level))});

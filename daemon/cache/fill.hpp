@@ -42,7 +42,9 @@ class Fill : public std::enable_shared_from_this<Fill> {
   // Ends a back-off.
   void retry_now();
   FillInfo info() const;
-  // The blob is in place: readers may have all of it.
+  // The blob is in place: readers may have all of it. Then, once it is in the index, tells who waits for it.
+  // No-ops if the fill was ended meanwhile.
+  void release_tail(const Digest& digest);
   void announce(const Digest& digest, VerifyLevel level);
   std::shared_ptr<FillFile> file() const { return file_; }
   std::shared_ptr<Feed> feed() const { return feed_; }

@@ -107,7 +107,7 @@ bool FillFile::check_step() {
     publish();
   }
   if (next_check_ < candidates_.size()) return false;
-  candidates_ = {};
+  candidates_ = std::vector<MapEntry>();
   next_check_ = 0;
   return true;
 }

@@ -48,7 +48,10 @@ Digest FillFile::finish_digest() {
 
 FillFile::Step FillFile::closing_step() {
   for (std::size_t budget = kChunksPerStep; budget > 0; --budget) {
-    if (next_closing_ >= body_chunks_) return {.done = true, .bad = {}};
+    if (next_closing_ >= body_chunks_) {
+      buffer_ = std::vector<std::byte>();  // no more reading back, as far as it looks
+      return {.done = true, .bad = {}};
+    }
     std::uint32_t checksum = 0;
     {
       const std::scoped_lock lock(mutex_);
@@ -138,6 +141,10 @@ Result<FileIdentity> FillFile::commit(const std::filesystem::path& destination) 
   }
   (void)remove_file(layout_.map(id_));
   (void)remove_file(layout_.durable_map(id_));
+  {
+    const std::scoped_lock lock(mutex_);  // readers may keep this object for long, the maps' use is over
+    map_.close();
+  }
   return identify(part_.get());
 }
 

@@ -163,6 +163,11 @@ Result<void> FillMap::erase(std::size_t chunk) {
   return write_all(live_.get(), std::as_bytes(std::span(&entry, 1)), entry_offset(chunk));
 }
 
+void FillMap::close() {
+  live_.reset();
+  durable_.reset();
+}
+
 Result<void> FillMap::put_durable(std::span<const Numbered> entries) const {
   for (std::size_t i = 0; i < entries.size();) {
     std::vector<MapEntry> run;  // neighbours go out in one write

@@ -51,6 +51,8 @@ class FillMap {
   // Into the live map.
   Result<void> put(std::size_t chunk, std::uint32_t checksum);
   Result<void> erase(std::size_t chunk);
+  // Gives the descriptors back; nothing may be put any more.
+  void close();
 
   // Into the durable map. Any thread, one at a time, beside put().
   struct Numbered {

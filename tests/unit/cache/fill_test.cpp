@@ -419,6 +419,30 @@ TEST_F(FillTest, SameBytesFromTwoStoresAreOneBlob) {
   EXPECT_FALSE(std::filesystem::exists(part_path(wish.key)));
 }
 
+// The copy that is there stays while the second one is thrown away, whatever presses for room.
+TEST_F(FillTest, TheCopyThatStaysIsNotEvictedMeanwhile) {
+  const Bytes content = make_bytes(300'000);
+  start();
+  for (int i = 0; i < scaled(100); ++i) {
+    FakeStore store(content);
+    auto filling = fetch(store, {}, "first");
+    ASSERT_TRUE(filling) << filling.error().message();
+    filling = fail(Code::ok, "");
+    FakeStore again(content);
+    auto wish = request(again, {}, "second");
+    wish.streaming = false;
+    auto second = open_later(wish);
+    cache->evict(digest_of(content), [](const Result<void>&) {});
+    EXPECT_EQ(contents(second.get()), content);
+    // Whoever won, the index and the disk agree.
+    const auto cached = cache->open_cached(digest_of(content));
+    if (cached) {
+      EXPECT_EQ(contents(cached), content);
+    }
+    EXPECT_TRUE(cached || !cache->has(digest_of(content)));
+  }
+}
+
 TEST_F(FillTest, OneFillForADigestWhateverTheStore) {
   const Bytes content = make_bytes(500'000);
   FakeStore first(content);
