@@ -136,7 +136,8 @@ Result<FileIdentity> FillFile::commit(const std::filesystem::path& destination) 
   }
   if (!result) {
     if (renamed) (void)::rename(destination.c_str(), part.c_str());
-    (void)::ftruncate(part_.get(), static_cast<off_t>(body));
+    // Should this fail, too, FillFile cuts the tail off when it opens the file again.
+    [[maybe_unused]] const int cut = ::ftruncate(part_.get(), static_cast<off_t>(body));
     return fail(result.error());
   }
   (void)remove_file(layout_.map(id_));
