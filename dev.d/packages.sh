@@ -28,7 +28,7 @@ packages_for() {
     run) echo "curl libcoap3-bin" ;;
     lint) echo "clang clang-format clang-tidy clang-tools shellcheck git" ;;
     fuzz) echo "clang libclang-rt-$llvm-dev lld" ;;
-    bench) echo "libbenchmark-dev libcoap3-bin nginx-light varnish wrk python3-venv procps sqlite3" ;;
+    bench) echo "libbenchmark-dev libcoap3-bin nginx-light procps python3-venv rclone sqlite3 varnish wrk" ;;
     deb) echo "debhelper dpkg-dev fakeroot mmdebstrap systemd-container" ;;
     *) die "no package list for '$1'" ;;
   esac
