@@ -7,14 +7,14 @@
 #include "otagate/storage.h"
 
 typedef struct store {
-  const otagate_host *host;
-  const otagate_storage_host *out;
+  const otagate_host* host;
+  const otagate_storage_host* out;
 } store;
 
-static const char *const keys[] = {"one-1.0.0.bin", "two-2.0.0.bin"};
+static const char* const keys[] = {"one-1.0.0.bin", "two-2.0.0.bin"};
 static unsigned char contents[2][100000];
 
-static otagate_str text(const char *from) {
+static otagate_str text(const char* from) {
   otagate_str out;
   memset(&out, 0, sizeof out);
   out.data = from;
@@ -22,7 +22,7 @@ static otagate_str text(const char *from) {
   return out;
 }
 
-static void finish(store *self, otagate_call call, uint32_t status, const char *message, const void *result) {
+static void finish(store* self, otagate_call call, uint32_t status, const char* message, const void* result) {
   otagate_completion completion;
   memset(&completion, 0, sizeof completion);
   completion.size = sizeof completion;
@@ -32,14 +32,14 @@ static void finish(store *self, otagate_call call, uint32_t status, const char *
   self->host->complete(self->host->context, call, &completion);
 }
 
-static void caps(void *self, otagate_store_caps *out) {
+static void caps(void* self, otagate_store_caps* out) {
   (void)self;
   out->flags = OTAGATE_STORE_RANGES | OTAGATE_STORE_VALIDATOR;
   out->parallel = 2;
 }
 
-static void list(void *raw, otagate_call call, const otagate_list_request *request) {
-  store *self = raw;
+static void list(void* raw, otagate_call call, const otagate_list_request* request) {
+  store* self = raw;
   otagate_list_result result;
   unsigned i = request->cursor.size == 1 ? (unsigned)(request->cursor.data[0] - '0') : 0;
   unsigned end = i + request->limit < 2 ? i + request->limit : 2;
@@ -63,19 +63,21 @@ static void list(void *raw, otagate_call call, const otagate_list_request *reque
   finish(self, call, OTAGATE_OK, "", &result);
 }
 
-static void fetch(void *raw, otagate_call call, const otagate_fetch_request *request) {
-  store *self = raw;
+static void fetch(void* raw, otagate_call call, const otagate_fetch_request* request) {
+  store* self = raw;
   otagate_fetch_info info;
   uint64_t at = request->offset;
   uint64_t end;
   unsigned i;
   for (i = 0; i < 2; ++i)
-    if (request->key.size == strlen(keys[i]) && memcmp(request->key.data, keys[i], request->key.size) == 0) break;
+    if (request->key.size == strlen(keys[i]) && memcmp(request->key.data, keys[i], request->key.size) == 0)
+      break;
   if (i == 2) {
     finish(self, call, OTAGATE_NOT_FOUND, "there is no such object", NULL);
     return;
   }
-  if (request->change_token.size != 0 && (request->change_token.size != 1 || request->change_token.data[0] != '1')) {
+  if (request->change_token.size != 0 &&
+      (request->change_token.size != 1 || request->change_token.data[0] != '1')) {
     finish(self, call, OTAGATE_CHANGED, "that is another object", NULL);
     return;
   }
@@ -84,7 +86,9 @@ static void fetch(void *raw, otagate_call call, const otagate_fetch_request *req
   info.total = sizeof contents[i];
   info.change_token = text("1");
   self->out->begin(self->host->context, call, &info);
-  end = request->length == 0 || request->length > info.total || at > info.total - request->length ? info.total : at + request->length;
+  end = request->length == 0 || request->length > info.total || at > info.total - request->length
+            ? info.total
+            : at + request->length;
   while (at < end) {
     uint64_t part = end - at < 4096 ? end - at : 4096;
     if (self->out->sink(self->host->context, call, contents[i] + at, part) == OTAGATE_STOP) {
@@ -96,7 +100,7 @@ static void fetch(void *raw, otagate_call call, const otagate_fetch_request *req
   finish(self, call, OTAGATE_OK, "", NULL);
 }
 
-static const void *interface(const char *id) {
+static const void* interface(const char* id) {
   static otagate_storage table;
   if (strcmp(id, OTAGATE_STORAGE_1) != 0) return NULL;
   table.size = sizeof table;
@@ -106,9 +110,9 @@ static const void *interface(const char *id) {
   return &table;
 }
 
-static uint32_t create(const otagate_host *host, otagate_instance instance, const char *interface_id, void **self,
-                       otagate_error *error) {
-  store *made;
+static uint32_t create(const otagate_host* host, otagate_instance instance, const char* interface_id,
+                       void** self, otagate_error* error) {
+  store* made;
   unsigned i;
   (void)instance;
   if (strcmp(interface_id, OTAGATE_STORAGE_1) != 0) {
@@ -132,9 +136,9 @@ static uint32_t create(const otagate_host *host, otagate_instance instance, cons
   return OTAGATE_OK;
 }
 
-static void destroy(void *self) { free(self); }
+static void destroy(void* self) { free(self); }
 
-const otagate_plugin *otagate_plugin_entry(uint32_t host_major, uint32_t host_minor) {
+const otagate_plugin* otagate_plugin_entry(uint32_t host_major, uint32_t host_minor) {
   static otagate_plugin plugin;
   (void)host_minor;
   if (host_major != 1) return NULL;

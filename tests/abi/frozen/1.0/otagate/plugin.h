@@ -24,7 +24,7 @@
 #define OTAGATE_PLUGIN_H
 
 #include <stdint.h>
-
+/* clang-format off */
 #ifdef __cplusplus
 extern "C" {
 #endif

@@ -11,7 +11,7 @@
 #define OTAGATE_TRANSPORT_H
 
 #include "otagate/plugin.h"
-
+/* clang-format off */
 #ifdef __cplusplus
 extern "C" {
 #endif
