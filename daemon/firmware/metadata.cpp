@@ -130,8 +130,8 @@ class Merger {
         all_{{"the object's metadata", sources.metadata},
              {"the index", sources.index},
              {"the sidecar", sources.sidecar},
-             {"the path pattern", sources.pattern},
-             {"the image", sources.image}} {}
+             {"the image", sources.image},
+             {"the path pattern", sources.pattern}} {}
 
   Result<Merged> run() {
     Merged merged;
@@ -160,8 +160,6 @@ class Merger {
       out.name = *name;
     else if (sources_.sidecar)
       out.name = stem(sources_.key);
-    else if (sources_.image && sources_.image->name)
-      out.name = *sources_.image->name;
     if (out.name.empty()) return reject("no source gives a name" + hint());
     if (const std::string* version = first(&Claim::version)) out.version = normalise(*version);
     if (out.version.empty()) return reject("no source gives a version" + hint());
@@ -183,7 +181,7 @@ class Merger {
   // A sidecar without a name means its stem, which is closer to what was meant than the image's own name.
   const std::string* first_name() const {
     for (const Source& source : all_)
-      if (source.claim && source.claim != sources_.image && source.claim->name &&
+      if (source.claim && !(source.claim == sources_.image && sources_.sidecar) && source.claim->name &&
           !source.claim->name->empty())
         return &*source.claim->name;
     return nullptr;

@@ -56,8 +56,8 @@ struct Sources {
   const Claim* metadata = nullptr;
   const Claim* index = nullptr;
   const Claim* sidecar = nullptr;
-  const Claim* pattern = nullptr;
   const Claim* image = nullptr;
+  const Claim* pattern = nullptr;
 };
 
 struct Merged {

@@ -525,6 +525,15 @@ Result<bool> write_examined(state::Writer& db, const std::string& store_name, Ex
   const std::int64_t ids[] = {*id};
   if (auto kept = state::keep_firmware(db, examined.object.id, ids); !kept)
     return fail(std::move(kept).error());
+  const auto all = state::firmware_of_triple(db, row.name, row.version, row.type);
+  if (!all) return fail(all.error());
+  for (const state::Firmware& other : *all) {
+    if (other.id != *id || !other.conflict || known) continue;
+    examined.events.push_back(
+        firmware_event("conflict", state::Severity::warning, store_name, other,
+                       examined.object.key + ": another store has other bytes under this name and version; " +
+                           all->front().store_name + " wins"));
+  }
   if (!known) {
     examined.events.push_back(firmware_event("listed", state::Severity::info, store_name, row,
                                              examined.object.key + ": new in the catalog"));

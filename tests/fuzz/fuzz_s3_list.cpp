@@ -60,7 +60,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   response.head.headers = {{"x-amz-bucket-region", std::string(text)},
                            {"date", std::string(text)},
                            {"x-amz-checksum-sha256", std::string(text)}};
-  const auto failure = failure_of(response, {"GET", "https://h/k?X-Amz-Signature=s", "b", "r", false, false, 0});
+  const auto failure =
+      failure_of(response, {"GET", "https://h/k?X-Amz-Signature=s", "b", "r", false, false, 0});
   require(failure.status != OTAGATE_OK && showable(failure.message) && failure.message.size() < 2000);
   const std::string checksum = checksum_of(response.head);
   require(checksum.empty() || checksum.size() == 64);

@@ -113,10 +113,11 @@ TEST(Merge, TakesEachMemberFromTheFirstSourceThatHasIt) {
   pattern.type = "other";
   Sources sources;
   sources.key = "x.bin";
-  sources.image = &image;
-  EXPECT_EQ(merge(sources)->identity.name, "from-image");
   sources.pattern = &pattern;
   EXPECT_EQ(merge(sources)->identity.name, "from-pattern");
+  sources.image = &image;
+  EXPECT_EQ(merge(sources)->identity.name, "from-image");
+  EXPECT_EQ(merge(sources)->identity.type, "other");
   sources.sidecar = &sidecar;
   EXPECT_EQ(merge(sources)->identity.name, "from-sidecar");
   sources.index = &index;
