@@ -8,42 +8,14 @@
 #include <ctime>
 
 #include "common/http_client/classify.hpp"
-#include "common/testing/fake_store_host.hpp"
-#include "common/testing/scripted_server.hpp"
+#include "s3/tests/answers.hpp"
 
 namespace otagate::s3 {
 namespace {
 
-using otagate::testing::answer;
-using otagate::testing::FakeStoreHost;
-using otagate::testing::OptionValue;
-using otagate::testing::ScriptedServer;
-using otagate::testing::SeenRequest;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
-
-constexpr char kSecret[] = "very/secret+key";
-
-std::map<std::string, OptionValue> options(const std::string& endpoint,
-                                           std::map<std::string, OptionValue> more = {}) {
-  more.try_emplace("endpoint", endpoint);
-  more.try_emplace("bucket", std::string("fw-bucket"));
-  more.try_emplace("access_key", std::string("AKID"));
-  more.try_emplace("secret_key", std::string(kSecret));
-  return more;
-}
-
-std::string error(int status, const std::string& code, const std::string& headers = "") {
-  return answer(status, "<Error><Code>" + code + "</Code><Message>m</Message></Error>", headers);
-}
-
-std::string http_date(std::time_t when) {
-  std::tm parts = {};
-  gmtime_r(&when, &parts);
-  char text[64];
-  return {text, std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts)};
-}
 
 // What a strict server would compute from the request that arrived.
 std::string expected_signature(const SeenRequest& seen) {
@@ -153,22 +125,6 @@ TEST(S3Store, EndsAListingThatTurnsInCircles) {
   const auto listed = host.list_all();
   EXPECT_LE(server.seen().size(), 4u);
   EXPECT_EQ(listed.status, OTAGATE_PERMANENT);
-}
-
-// An object of 1,000 bytes that honours Range and If-Match.
-std::string serve_object(const SeenRequest& r, const std::string& etag = "\"tag\"") {
-  std::string body;
-  for (int i = 0; i < 1000; ++i) body += static_cast<char>('a' + i % 26);
-  if (r.has("if-match") && r.header("if-match") != etag) return error(412, "PreconditionFailed");
-  if (!r.has("range")) return answer(200, body, "ETag: " + etag + "\r\n");
-  unsigned long first = 0;
-  unsigned long last = 999;
-  std::sscanf(r.header("range").c_str(), "bytes=%lu-%lu", &first, &last);
-  last = std::min(last, 999ul);
-  if (first >= 1000) return error(416, "InvalidRange", "Content-Range: bytes */1000\r\n");
-  return answer(206, body.substr(first, last - first + 1),
-                "ETag: " + etag + "\r\nContent-Range: bytes " + std::to_string(first) + "-" +
-                    std::to_string(last) + "/1000\r\n");
 }
 
 TEST(S3Store, FetchesRangesAsTheContractSays) {
@@ -375,124 +331,6 @@ TEST(S3Store, PublishesWithTheDigestSigned) {
     EXPECT_EQ(host.publish(fileno(file), 3, sha256, "k", bad).status, OTAGATE_INVALID);
   }
   std::fclose(file);
-}
-
-TEST(S3Store, SignsNothingForAPublicBucket) {
-  ScriptedServer server([](const SeenRequest& r) { return serve_object(r); });
-  FakeStoreHost host({{"endpoint", server.url("")},
-                      {"bucket", std::string("fw-bucket")},
-                      {"credentials", std::string("anonymous")}});
-  ASSERT_EQ(host.create().status, OTAGATE_OK);
-  EXPECT_EQ(host.fetch("k").bytes.size(), 1000u);
-  EXPECT_FALSE(server.seen().at(0).has("authorization"));
-  EXPECT_TRUE(server.seen().at(0).has("x-amz-content-sha256"));
-}
-
-TEST(S3Store, TakesKeysFromTheEnvironmentOnlyWhenTold) {
-  ScriptedServer server([](const SeenRequest& r) { return serve_object(r); });
-  setenv("AWS_ACCESS_KEY_ID", "ENVKEY", 1);
-  setenv("AWS_SECRET_ACCESS_KEY", "envsecret", 1);
-  setenv("AWS_SESSION_TOKEN", "envtoken", 1);
-  {
-    FakeStoreHost host({{"endpoint", server.url("")}, {"bucket", std::string("fw-bucket")}});
-    EXPECT_EQ(host.create().status, OTAGATE_INVALID);
-  }
-  FakeStoreHost host({{"endpoint", server.url("")},
-                      {"bucket", std::string("fw-bucket")},
-                      {"credentials", std::string("environment")}});
-  ASSERT_EQ(host.create().status, OTAGATE_OK);
-  unsetenv("AWS_ACCESS_KEY_ID");
-  unsetenv("AWS_SECRET_ACCESS_KEY");
-  unsetenv("AWS_SESSION_TOKEN");
-  EXPECT_EQ(host.fetch("k").status, OTAGATE_OK);
-  EXPECT_THAT(server.seen().at(0).header("authorization"), HasSubstr("Credential=ENVKEY/"));
-  EXPECT_EQ(server.seen().at(0).header("x-amz-security-token"), "envtoken");
-}
-
-class InstanceService {
- public:
-  explicit InstanceService(std::int64_t lasts)
-      : server([this, lasts](const SeenRequest& r) {
-          const std::string path = "/latest/meta-data/iam/security-credentials/";
-          if (r.target == "/latest/api/token" && r.method == "PUT" &&
-              r.header("x-aws-ec2-metadata-token-ttl-seconds") == "21600") {
-            return answer(200, "session");
-          }
-          if (r.header("x-aws-ec2-metadata-token") != "session") return answer(401);
-          if (r.target == path) return answer(200, "the role\n");
-          if (r.target != path + "the%20role") return answer(404);
-          ++given;
-          // The service's clock is the one that counts: here it says 2001.
-          return answer(200,
-                        "{\"Code\": \"Success\", \"AccessKeyId\": \"ROLEKEY" + std::to_string(given) +
-                            "\", \"SecretAccessKey\": \"s\", \"Token\": \"t\", \"Expiration\": \"" +
-                            iso(1'000'000'000 + lasts) + "\"}",
-                        "Date: Sun, 09 Sep 2001 01:46:40 GMT\r\n");
-        }) {}
-  static std::string iso(std::time_t when) {
-    std::tm parts = {};
-    gmtime_r(&when, &parts);
-    char text[32];
-    return {text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts)};
-  }
-  std::atomic<int> given = 0;
-  ScriptedServer server;
-};
-
-TEST(S3Store, FetchesKeysOfTheMachinesRoleAndKeepsThem) {
-  ScriptedServer server([](const SeenRequest& r) { return serve_object(r); });
-  InstanceService service(3600);
-  FakeStoreHost host({{"endpoint", server.url("")},
-                      {"bucket", std::string("fw-bucket")},
-                      {"credentials", std::string("metadata")},
-                      {"metadata_endpoint", service.server.url("")}});
-  ASSERT_EQ(host.create().status, OTAGATE_OK);
-  EXPECT_EQ(service.given, 0);
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(host.fetch("k").status, OTAGATE_OK);
-  EXPECT_EQ(service.given, 1);
-  EXPECT_THAT(server.seen().at(2).header("authorization"), HasSubstr("Credential=ROLEKEY1/"));
-  EXPECT_EQ(server.seen().at(2).header("x-amz-security-token"), "t");
-}
-
-TEST(S3Store, RenewsKeysThatAreAboutToEndOrAreCalledExpired) {
-  std::atomic<bool> expired = false;
-  ScriptedServer server([&](const SeenRequest& r) {
-    return expired.exchange(false) ? error(400, "ExpiredToken") : serve_object(r);
-  });
-  {
-    InstanceService service(200);  // less than the five minutes before the end
-    FakeStoreHost host({{"endpoint", server.url("")},
-                        {"bucket", std::string("fw-bucket")},
-                        {"credentials", std::string("metadata")},
-                        {"metadata_endpoint", service.server.url("")}});
-    ASSERT_EQ(host.create().status, OTAGATE_OK);
-    EXPECT_EQ(host.fetch("k").status, OTAGATE_OK);
-    EXPECT_EQ(host.fetch("k").status, OTAGATE_OK);
-    EXPECT_EQ(service.given, 2);
-  }
-  InstanceService service(3600);
-  FakeStoreHost host({{"endpoint", server.url("")},
-                      {"bucket", std::string("fw-bucket")},
-                      {"credentials", std::string("metadata")},
-                      {"metadata_endpoint", service.server.url("")}});
-  ASSERT_EQ(host.create().status, OTAGATE_OK);
-  expired = true;
-  EXPECT_EQ(host.fetch("k").status, OTAGATE_TRANSIENT);
-  EXPECT_EQ(host.fetch("k").status, OTAGATE_OK);
-  EXPECT_EQ(service.given, 2);
-}
-
-TEST(S3Store, SaysThatTheMachineHasNoRole) {
-  ScriptedServer service(
-      [](const SeenRequest& r) { return r.method == "PUT" ? answer(200, "s") : answer(404); });
-  FakeStoreHost host({{"endpoint", std::string("http://127.0.0.1:1")},
-                      {"bucket", std::string("fw-bucket")},
-                      {"credentials", std::string("metadata")},
-                      {"metadata_endpoint", service.url("")}});
-  ASSERT_EQ(host.create().status, OTAGATE_OK);
-  const auto listed = host.list();
-  EXPECT_EQ(listed.status, OTAGATE_NOT_FOUND);
-  EXPECT_THAT(listed.message, HasSubstr("metadata service"));
 }
 
 TEST(S3Store, ServesCallsOfManyThreadsAtOnce) {
