@@ -56,7 +56,9 @@ void Dispatcher::run() {
       wake_.wait(lock);
       continue;
     } else {
-      wake_.wait_until(lock, timers_.begin()->first.first);
+      // A copy: cancel() may take the timer away while we wait.
+      const auto until = timers_.begin()->first.first;
+      wake_.wait_until(lock, until);
       continue;
     }
     lock.unlock();
