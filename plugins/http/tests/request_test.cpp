@@ -97,7 +97,7 @@ TEST(ParseRequest, RefusesAmbiguousFraming) {
         "NoColon\r\n", ": empty\r\n", "X: a\r\n  folded\r\n"}) {
     EXPECT_EQ(refusal("GET / HTTP/1.1\r\nHost: a\r\n" + std::string(fields) + "\r\n"), 400U) << fields;
   }
-  EXPECT_EQ(refusal(std::string("GET / HTTP/1.1\r\nHost: a\r\nA: b\0c\r\n\r\n", 38)), 400U);
+  EXPECT_EQ(refusal("GET / HTTP/1.1\r\nHost: a\r\nA: b" + std::string(1, '\0') + "c\r\n\r\n"), 400U);
   EXPECT_EQ(refusal("GET  / HTTP/1.1\r\nHost: a\r\n\r\n"), 400U);
   EXPECT_EQ(refusal("GET / \r\nHost: a\r\n\r\n"), 505U);
   EXPECT_EQ(refusal("\x16\x03\x01\x02\r\n\r\n"), 400U);
