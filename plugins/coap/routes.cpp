@@ -7,8 +7,8 @@
 namespace otagate::coap {
 namespace {
 
-// At most a tenth of the time goes into waiting for the host.
-constexpr std::chrono::milliseconds kWaitBurst{200};
+// At most a tenth of the time goes into waiting for the host, after a burst that clients do not notice.
+constexpr std::chrono::milliseconds kWaitBurst{1000};
 constexpr int kWaitShare = 10;
 // A "no" that was not taken back by a new catalog version is asked again all the same.
 constexpr std::chrono::seconds kAskAgain{10};

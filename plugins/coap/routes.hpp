@@ -56,8 +56,10 @@ class Routes {
   static constexpr std::size_t kMaxPins = 4096;
   static constexpr std::size_t kMaxStreamPins = 512;  // each holds a reader of its own
   static constexpr std::chrono::seconds kIdle{60};
-  // How long a request may hold up the listener for an answer of the host: usually it is there at once.
-  static constexpr std::chrono::milliseconds kWait{25};
+  // How long a request may hold up the listener for an answer of the host. Usually it is there at once;
+  // on a busy machine a 5.03 for firmware that is cached would cost the device more than this costs the
+  // others, whose retransmission timeout is two seconds.
+  static constexpr std::chrono::milliseconds kWait{200};
   static constexpr std::chrono::milliseconds kOpenDeadline{250};
 
   Routes(Gateway& gateway, RouteSettings settings, std::uint64_t seed);

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "gateway.hpp"
@@ -96,7 +97,11 @@ class FakeGateway final : public Gateway {
       next();
     }
   }
-  void wait_pending(std::chrono::steady_clock::time_point) override { run_pending(); }
+  // A host that is held keeps its caller waiting, as a real one would.
+  void wait_pending(std::chrono::steady_clock::time_point deadline) override {
+    if (held) std::this_thread::sleep_until(deadline);
+    run_pending();
+  }
 
   // The test's levers and gauges.
   bool held = false;  // the host does not answer
