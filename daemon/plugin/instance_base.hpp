@@ -46,6 +46,11 @@ struct OpenCall {
 
   virtual ~OpenCall() = default;
 
+  // Until the deadline; under `mutex`.
+  std::chrono::milliseconds left() const {
+    return std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
+  }
+
   const char* what = "";  // "list": for messages
   std::chrono::milliseconds timeout{0};
   otagate_call handle = 0;
