@@ -34,7 +34,8 @@ class FakeGateway final : public Gateway {
     return image;
   }
   void remove(const std::string& name, const std::string& version) {
-    images_.erase(name + "/" + version);
+    // Its readers go on with what they hold.
+    if (auto image = images_.extract(name + "/" + version)) withdrawn_.push_back(std::move(image));
     ++version_;
   }
 
@@ -120,6 +121,7 @@ class FakeGateway final : public Gateway {
   void reply(std::function<void()> work) { pending_.push_back(std::move(work)); }
 
   std::map<std::string, Image> images_;
+  std::vector<std::map<std::string, Image>::node_type> withdrawn_;
   std::deque<std::function<void()>> pending_;
   std::uint64_t version_ = 1;
   std::uint64_t next_id_ = 0;
