@@ -323,6 +323,14 @@ Gateway::Gateway(Subject& subject, std::size_t size, Fill fill)
 }
 
 Gateway::~Gateway() {
+  // A check that failed in the middle: stop() comes before destroy() all the same, or the plugin's crash
+  // would hide why. If it does not stop either, the check's own reason is the one to tell.
+  if (must_stop_) {
+    try {
+      stop(milliseconds(2000));
+    } catch (const Failed&) {
+    }
+  }
   {
     std::lock_guard lock(mutex_);
     stopping_ = true;
@@ -474,7 +482,8 @@ void Gateway::reply_status(otagate_call call, std::uint32_t status, std::string 
 void Gateway::start() {
   auto call = std::make_shared<Call>();
   const auto& table = instance_.subject().transport();
-  instance_.call(call, [&](otagate_call handle) { table.start(instance_.self(), handle); });
+  must_stop_ = true;
+  instance_.call(call, [this, &table](otagate_call handle) { table.start(instance_.self(), handle); });
   expect(call->wait(milliseconds(10'000)), "start() did not complete within 10 s");
   expect(call->ended.status == OTAGATE_OK, "start() failed: " + call->ended.message);
 }
@@ -483,7 +492,8 @@ void Gateway::stop(milliseconds deadline) {
   auto call = std::make_shared<Call>();
   const auto& table = instance_.subject().transport();
   const auto before = Clock::now();
-  instance_.call(call, [&](otagate_call handle) {
+  must_stop_ = false;
+  instance_.call(call, [this, &table, deadline](otagate_call handle) {
     table.stop(instance_.self(), handle, static_cast<std::uint64_t>(deadline.count()));
   });
   // What the plugin waits for is cancelled by the gateway only after that.

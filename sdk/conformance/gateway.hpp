@@ -133,6 +133,8 @@ class Gateway {
   bool stopping_ = false;
   bool filling_started_ = false;
 
+  bool must_stop_ = false;  // started and not stopped; the check's thread only
+
   std::thread filler_;
   Instance instance_;
 };
