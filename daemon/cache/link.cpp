@@ -33,7 +33,8 @@ void RateLimiter::take(std::uint64_t bytes, const std::function<bool()>& stop) {
       return;
     }
     const std::uint64_t version = version_;
-    changed_.wait_until(lock, free_at_, [&] { return stop() || version_ != version; });
+    const Clock::time_point until = free_at_;
+    changed_.wait_until(lock, until, [&] { return stop() || version_ != version; });
   }
 }
 

@@ -75,7 +75,8 @@ void Loop::run() {
       wake_.wait(lock);
       continue;
     } else {
-      wake_.wait_until(lock, timers_.begin()->first);
+      const Clock::time_point due = timers_.begin()->first;  // the timer may be cancelled during the wait
+      wake_.wait_until(lock, due);
       continue;
     }
     lock.unlock();
