@@ -182,9 +182,11 @@ void Admin::backup_state(Reply<std::string> reply) {
 void Admin::restore_state(std::string from, Reply<void> reply) {
   std::thread([this, from = std::move(from), reply = std::move(reply)] {
     auto done = gateway_.database().restore(from);
-    // What the gateway holds in memory is of the old content: everything starts anew.
-    if (done) restart_();
+    const bool restored = done.has_value();
+    // The answer first: the restart takes the admin API with it.
     reply(std::move(done));
+    // What the gateway holds in memory is of the old content: everything starts anew.
+    if (restored) restart_();
   }).detach();
 }
 
