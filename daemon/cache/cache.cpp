@@ -23,7 +23,6 @@ Result<std::unique_ptr<Cache>> Cache::create(Options options, Host host) {
   const bool stopped_uncleanly = std::filesystem::exists(layout.running_marker());
   auto marker = open_file(layout.running_marker(), O_WRONLY | O_CREAT);
   if (!marker) return fail(marker.error());
-  if (auto synced = sync_folder(layout.root()); !synced) return fail(synced.error());
   auto pages = PageTable::create();
   if (!pages) return fail(pages.error());
   auto core = std::make_shared<Core>(std::move(options), host, std::move(*lock), std::move(*pages),

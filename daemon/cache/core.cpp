@@ -54,6 +54,11 @@ Core::Core(Cache::Options options, Host host, UniqueFd lock, std::shared_ptr<Pag
 Core::~Core() { stop(); }
 
 void Core::start() {
+  // The marker of an unclean stop, made durable without keeping the start waiting for the disk.
+  disk_.post([self = shared_from_this()] {
+    if (const auto synced = sync_folder(self->layout_.root()); !synced)
+      log("cache").warn("{}", synced.error().message());
+  });
   main_->post([self = shared_from_this()] {
     self->main_->after(self->maintenance_period_, [weak = self->weak_from_this()] {
       if (const auto core = weak.lock()) core->maintain();

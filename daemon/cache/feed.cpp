@@ -195,11 +195,15 @@ void Feed::advance(std::span<const Range> ranges) {
   }
 }
 
-void Feed::complete(const Digest& digest, std::uint64_t size) {
+void Feed::publish(const Digest& digest, std::uint64_t size) {
   set_digest(digest);
   page().total.store(size, std::memory_order_release);
   page().ready.store(size, std::memory_order_release);
   page().state.store(static_cast<std::uint32_t>(PageState::verified), std::memory_order_release);
+}
+
+void Feed::complete(const Digest& digest, std::uint64_t size) {
+  publish(digest, size);
   finish_all([size](const Wait& wait) -> Result<std::uint64_t> {
     return wait.begin < size ? size - wait.begin : 0;
   });

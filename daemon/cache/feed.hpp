@@ -59,7 +59,8 @@ class Feed : public std::enable_shared_from_this<Feed> {
   // --- the cache's thread
   // These ranges have become present: completes whom that satisfies.
   void advance(std::span<const Range> ranges);
-  // All readable; the feed is verified.
+  // All readable; the feed is verified. complete() tells who waits as well, publish() leaves that to it.
+  void publish(const Digest& digest, std::uint64_t size);
   void complete(const Digest& digest, std::uint64_t size);
   void fail(const Error& error);
   std::size_t waiters() const { return waits_.size(); }

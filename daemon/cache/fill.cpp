@@ -281,12 +281,13 @@ void Fill::release_tail(const Digest& digest) {
   file_->close();
   file_->attach(nullptr);
   feed_->set_on_want({});
-  feed_->complete(digest, file_->size());
+  feed_->publish(digest, file_->size());
 }
 
 void Fill::announce(const Digest& digest, VerifyLevel level) {
   if (state_ == State::ended) return;
   state_ = State::ended;
+  feed_->complete(digest, file_->size());
   serve(true);
   core_.counters().fills_completed++;
   core_.emit({Event::Kind::fill_completed, key_, digest, Code::ok, std::string(to_string(level))});

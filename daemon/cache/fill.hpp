@@ -42,7 +42,7 @@ class Fill : public std::enable_shared_from_this<Fill> {
   // Ends a back-off.
   void retry_now();
   FillInfo info() const;
-  // The blob is in place: readers may have all of it. Then, once it is in the index, tells who waits for it.
+  // The blob is in place: readers may have all of it. Then, once it is in the index, who waits is told.
   // No-ops if the fill was ended meanwhile.
   void release_tail(const Digest& digest);
   void announce(const Digest& digest, VerifyLevel level);

@@ -16,15 +16,17 @@ fs::path Layout::blob(const Digest& digest) const {
 }
 
 Result<void> Layout::make_folders() const {
+  bool made = false;
   for (const fs::path& folder : {root_, root_ / "blobs", blobs(), fills(), quarantine()}) {
     std::error_code error;
-    fs::create_directories(folder, error);
+    made = fs::create_directories(folder, error) || made;
     if (error)
       return fail(
           errno_error("making the cache folder " + folder.string(), error.value()).with_context("cache"));
     if (::chmod(folder.c_str(), 0750) != 0)
       return fail(errno_error("setting the mode of " + folder.string(), errno));
   }
+  if (!made) return {};
   for (const fs::path& folder : {root_ / "blobs", root_})
     if (auto synced = sync_folder(folder); !synced) return synced;
   return {};

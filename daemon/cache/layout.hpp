@@ -34,7 +34,7 @@ class Layout {
     return fills() / (std::string(id) + ".sync");
   }
 
-  // Makes the folders, readable by the owner and group only, and syncs them.
+  // Makes the folders, readable by the owner and group only, and syncs them if they are new.
   Result<void> make_folders() const;
 
  private:

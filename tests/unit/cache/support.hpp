@@ -55,7 +55,10 @@ inline Digest digest_of(const Bytes& bytes) { return Sha256::of(std::span<const 
 class TempDir {
  public:
   TempDir() {
-    std::string name = std::filesystem::temp_directory_path() / "otagate-cache-XXXXXX";
+    // In memory unless TMPDIR says otherwise: on a busy disk each sync may take seconds.
+    const bool memory = std::getenv("TMPDIR") == nullptr && ::access("/dev/shm", W_OK) == 0;
+    const std::filesystem::path parent = memory ? "/dev/shm" : std::filesystem::temp_directory_path();
+    std::string name = parent / "otagate-cache-XXXXXX";
     if (::mkdtemp(name.data()) == nullptr) std::abort();
     path_ = name;
   }
