@@ -386,14 +386,26 @@ void fill_tables(Core& core) {
 }
 
 // Kept for good: see Instance.
-Core* new_core() {
+std::deque<Core>& all_cores() {
   static auto& all = *new std::deque<Core>();
+  return all;
+}
+
+Core* new_core() {
   static std::mutex mutex;
   std::lock_guard lock(mutex);
-  return &all.emplace_back();
+  return &all_cores().emplace_back();
 }
 
 }  // namespace
+
+std::string first_violation() {
+  for (Core& core : all_cores()) {
+    std::lock_guard lock(core.mutex);
+    if (!core.violations.empty()) return core.violations.front();
+  }
+  return {};
+}
 
 Instance* instance_of(void* context) { return core_of(context).owner; }
 

@@ -127,6 +127,9 @@ class Instance {
   bool destroyed_ = false;
 };
 
+// The first thing that any plugin's instance of this process did wrong, or nothing. Once a check is over.
+std::string first_violation();
+
 // The instance behind a table's context.
 Instance* instance_of(void* context);
 

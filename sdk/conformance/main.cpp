@@ -40,6 +40,9 @@ const char* word(Verdict verdict) {
     outcome.verdict = Verdict::pass;
   } catch (const Failed& failed) {
     outcome.reason = failed.reason;
+    // What a rule that was broken on the way led to is not the cause.
+    if (const std::string cause = first_violation(); !cause.empty() && cause != failed.reason)
+      outcome.reason = cause + "; then: " + failed.reason;
   } catch (const Skipped& skipped) {
     outcome.verdict = Verdict::skip;
     outcome.reason = skipped.reason;
@@ -131,7 +134,9 @@ int run_all(int argc, char** argv) {
   app.add_option("config", config, "TOML: [options] of the instance, [check] what the kit needs")
       ->check(CLI::ExistingFile);
   app.add_flag("--list", list, "name the checks and end");
-  app.add_option("--only", only, "run these checks only; a name or the part before the dot")->delimiter(',');
+  app.add_option("--only", only, "run these checks only; a name or the part before the dot")
+      ->delimiter(',')
+      ->allow_extra_args(false);  // what follows is the plugin
   app.add_flag("--json", json, "one JSON document instead of lines");
   app.add_option("--timeout", timeout_s, "seconds for each check")->check(CLI::Range(1, 3600));
   try {

@@ -109,7 +109,7 @@ void list(void* raw, otagate_call call, const otagate_list_request* request) {
   const std::string long_key(2000, 'k');
   const std::string_view metadata("Name\0sensor\0version\0001.0.0\0", 26);
   const std::string_view locators("one\0two\0", 8);
-  const unsigned count = self.mode == "flood" ? 100'000 : 3;
+  const unsigned count = request->cursor.size != 0 ? 0 : self.mode == "flood" ? 100'000 : 3;
   for (unsigned i = 0; i < count; ++i) {
     const std::string key = self.mode == "long_key" && i == 1 ? long_key : "object-" + std::to_string(i);
     object.key = text(key);
