@@ -74,7 +74,12 @@ ReadState Blob::read(std::uint64_t offset, std::span<std::uint8_t> into) const {
   while (done < into.size()) {
     const auto n = pread(fd_, into.data() + done, into.size() - done, static_cast<off_t>(offset + done));
     if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return ReadState::kUnreadable;
+    if (n <= 0) {
+      const std::string why =
+          n == 0 ? "is too short" : std::string("cannot be read: ") + std::strerror(errno);
+      gateway_.report_bad(reader_, "coap: the cached copy " + why);
+      return ReadState::kUnreadable;
+    }
     done += static_cast<std::size_t>(n);
   }
   // The blob may have been found bad while it was being read.

@@ -23,6 +23,7 @@ inline constexpr std::uint16_t kLinkFormat = 40;
 inline constexpr std::uint16_t kOctets = 42;
 inline constexpr std::uint16_t kJson = 50;
 
+// kUnreadable: the file is at fault, which the host has been told.
 enum class ReadState : std::uint8_t { kOk, kNotReady, kFailed, kUnreadable };
 
 class Entity {
@@ -36,7 +37,6 @@ class Entity {
   virtual bool usable() const { return true; }
 
   Etag etag{};
-  std::string subject;  // for people: "/firmware/app/1.0.0"
   std::uint16_t format = kOctets;
   std::uint8_t code = 69;  // 2.05, or 4.09 for a list of choices
   unsigned max_szx = 6;    // the listener's or the device type's limit

@@ -67,6 +67,8 @@ class Gateway {
   // How many bytes can be read from `offset` on, once those are `length` or reach the end.
   virtual void want(std::uint64_t reader, std::uint64_t offset, std::uint64_t length,
                     std::chrono::milliseconds deadline, std::function<void(Outcome<std::uint64_t>)> done) = 0;
+  // Its file cannot be read: the host cuts its readers, says so, and fetches it again.
+  virtual void report_bad(std::uint64_t reader, std::string_view why) = 0;
   virtual void close(std::uint64_t reader) = 0;
 
   virtual void run_pending() = 0;

@@ -82,6 +82,11 @@ void HostGateway::want(std::uint64_t reader, std::uint64_t offset, std::uint64_t
                   through_inbox<std::uint64_t>(std::move(done)));
 }
 
+void HostGateway::report_bad(std::uint64_t reader, std::string_view why) {
+  const auto it = readers_.find(reader);
+  if (it != readers_.end()) it->second.report_bad(why);
+}
+
 void HostGateway::close(std::uint64_t reader) { readers_.erase(reader); }
 
 }  // namespace otagate::coap

@@ -21,6 +21,7 @@ class HostGateway final : public Gateway {
   void open(const OpenQuery& query, std::function<void(Outcome<OpenBlob>)> done) override;
   void want(std::uint64_t reader, std::uint64_t offset, std::uint64_t length,
             std::chrono::milliseconds deadline, std::function<void(Outcome<std::uint64_t>)> done) override;
+  void report_bad(std::uint64_t reader, std::string_view why) override;
   void close(std::uint64_t reader) override;
   void run_pending() override { inbox_.run(); }
   void wait_pending(std::chrono::steady_clock::time_point deadline) override {

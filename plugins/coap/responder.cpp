@@ -47,7 +47,6 @@ Responder::Responder(const Settings& settings, Gateway& gateway, const sdk::Host
       buffer_{} {
   auto links = std::make_shared<Document>(kLinks, kLinkFormat);
   links->max_szx = settings.max_szx;
-  links->subject = "/.well-known/core";
   well_known_ = std::move(links);
 }
 
@@ -231,9 +230,7 @@ void Responder::answer_entity(const EntityPtr& entity, const Ask& ask, const Req
     case ReadState::kFailed:
       routes_.drop(ask, entity.get());
       return problem(problem_of(OTAGATE_REJECTED, {}));
-    case ReadState::kUnreadable:
-      host_.event(OTAGATE_LOG_ERROR, "blob_unreadable", entity->subject,
-                  "a block that was ready could not be read from the cache; opening the blob anew");
+    case ReadState::kUnreadable:  // reported by the entity
       routes_.drop(ask, entity.get());
       return problem(not_yet(std::chrono::seconds(kMinRetry), "cannot be read, try again"));
   }

@@ -121,7 +121,6 @@ void Routes::on_catalog(Route& route, Outcome<FirmwarePage> outcome) {
       .name = route.name, .type = route.type, .store = route.store, .cursor = {}, .limit = route.limit};
   auto document = std::make_shared<Document>(
       plugins::catalog_json(outcome.value.items, next_page(query, outcome.value.cursor)), kJson);
-  document->subject = "/firmware";
   document->max_szx = route.max_szx;
   std::string tag(document->etag.begin(), document->etag.end());
   if (tag == route.tag && route.current) return settle(route, route.current, std::move(tag));
@@ -166,7 +165,6 @@ void Routes::on_opened(Route& route, Outcome<OpenBlob> outcome) {
   if (route.resource == Resource::kBlob) outcome.value.tag = route.digest;
   auto tag = outcome.value.tag;
   auto blob = std::make_shared<Blob>(gateway_, outcome.value);
-  blob->subject = route.resource == Resource::kBlob ? route.digest : route.name + " " + route.version;
   blob->max_szx = route.max_szx;
   blob->moves = route.latest;
   settle(route, std::move(blob), std::move(tag));
@@ -269,28 +267,26 @@ Found Routes::choose_streaming(Route& route, const Ask& ask) {
                           .deadline = kOpenDeadline};
     const auto max_szx = route.max_szx;
     const auto digest = route.digest;
-    gateway_.open(
-        query, [this, key, serial = pin->opening, max_szx, digest, subject = route.name + " " + route.version,
-                moves = route.latest](Outcome<OpenBlob> opened) {
-          auto* found = pins_.find(key, now_);
-          if (found == nullptr || found->opening != serial) {
-            if (opened) gateway_.close(opened.value.reader);
-            return;
-          }
-          found->opening = 0;
-          if (!opened) {
-            const std::chrono::milliseconds retry_after(
-                std::min<std::uint64_t>(opened.retry_after_ms, std::uint64_t{kMaxRetry} * 1000));
-            found->problem = problem_of(opened.status, retry_after);
-            return;
-          }
-          if (!digest.empty()) opened.value.tag = digest;
-          auto blob = std::make_shared<Blob>(gateway_, opened.value);
-          blob->subject = digest.empty() ? subject : digest;
-          blob->max_szx = max_szx;
-          blob->moves = moves;
-          found->entity = std::move(blob);
-        });
+    gateway_.open(query, [this, key, serial = pin->opening, max_szx, digest,
+                          moves = route.latest](Outcome<OpenBlob> opened) {
+      auto* found = pins_.find(key, now_);
+      if (found == nullptr || found->opening != serial) {
+        if (opened) gateway_.close(opened.value.reader);
+        return;
+      }
+      found->opening = 0;
+      if (!opened) {
+        const std::chrono::milliseconds retry_after(
+            std::min<std::uint64_t>(opened.retry_after_ms, std::uint64_t{kMaxRetry} * 1000));
+        found->problem = problem_of(opened.status, retry_after);
+        return;
+      }
+      if (!digest.empty()) opened.value.tag = digest;
+      auto blob = std::make_shared<Blob>(gateway_, opened.value);
+      blob->max_szx = max_szx;
+      blob->moves = moves;
+      found->entity = std::move(blob);
+    });
     gateway_.run_pending();
     wait_until([&] {
       pin = pins_.find(key, now_);

@@ -8,10 +8,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "http/body.hpp"
 #include "http/loop.hpp"
 #include "http/problem.hpp"
 #include "http/ranges.hpp"
@@ -52,7 +54,8 @@ class Connection final : public Watcher {
   enum class State {
     kClosed,
     kHandshake,
-    kReading,    // for (the rest of) a request
+    kReading,    // for (the rest of) a request's head
+    kBody,       // for the rest of its body
     kAsking,     // for a reply of the host, before the answer began
     kSending,    // for the peer to take more
     kStarved,    // for further bytes of the blob, in the middle of an answer
@@ -68,12 +71,15 @@ class Connection final : public Watcher {
   // ---- connection.cpp: input, waiting, the end
   void set_state(State state, std::uint32_t epoll_events);
   void read_input();
+  bool takes_input() const { return state_ == State::kReading || state_ == State::kBody; }
   void consume(std::string_view bytes);
+  bool expect_body(const Request& request);
+  bool take_body(std::string_view& bytes);
   void resume_input();
   void begin(std::string_view head);
   void again();
   void linger();
-  void check_pace();
+  bool check_pace();
   template <class Start, class Handle>
   void ask(State state, Start start, Handle handle);
 
@@ -105,7 +111,7 @@ class Connection final : public Watcher {
   std::uint64_t readable(std::uint64_t offset) const;
   void pump();
   void starve(const Piece& piece);
-  void file_failed(const char* what);
+  void file_failed(const std::string& what);
 
   // ---- answer.cpp: answers from memory
   void answer(unsigned status, std::string_view fields, std::string_view body);
@@ -139,7 +145,8 @@ class Connection final : public Watcher {
   unsigned rounds_ = 0;  // of serve()
   bool http_1_1_ = true;
   bool keep_alive_ = true;
-  bool has_body_ = false;
+  bool unread_body_ = false;
+  std::unique_ptr<BodyReader> body_;  // in kBody only
   bool head_only_ = false;
   bool latest_ = false;
   bool redirect_tried_ = false;
@@ -162,8 +169,8 @@ class Connection final : public Watcher {
   std::size_t piece_ = 0;
   std::size_t text_sent_ = 0;
   std::uint64_t window_ms_ = 0;     // the pace is measured since then
-  std::uint64_t window_bytes_ = 0;  // taken by the peer since then
-  std::uint64_t moved_ms_ = 0;      // the peer took something
+  std::uint64_t window_bytes_ = 0;  // taken by the peer since then, or in kBody sent
+  std::uint64_t moved_ms_ = 0;      // the peer took or sent something
 };
 
 // Calls the host and waits for its reply, which is handled on the loop's thread if the connection still

@@ -2,8 +2,11 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <limits>
+#include <optional>
 #include <random>
+#include <string>
 
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -40,17 +43,22 @@ std::string make_boundary() {
   return boundary;
 }
 
-// All of it, or false.
-bool read_all(int fd, char* into, std::uint64_t size, std::uint64_t offset) {
+// What went wrong with the file, as the end of a sentence that begins with "the cached copy".
+std::string file_problem(int error) {
+  return error == 0 ? "is too short" : std::string("cannot be read: ") + std::strerror(error);
+}
+
+// All of it, or what went wrong.
+std::optional<std::string> read_all(int fd, char* into, std::uint64_t size, std::uint64_t offset) {
   while (size > 0) {
     const ssize_t count = pread(fd, into, size, static_cast<off_t>(offset));
     if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) return false;
+    if (count <= 0) return file_problem(count < 0 ? errno : 0);
     into += count;
     offset += static_cast<std::uint64_t>(count);
     size -= static_cast<std::uint64_t>(count);
   }
-  return true;
+  return std::nullopt;
 }
 
 }  // namespace
@@ -233,8 +241,8 @@ void Connection::send_entity(const Request& request, const RangeSet& ranges, std
 
   std::size_t in_buffer = out.size();
   if (body.length <= Worker::kCopyBody && readable(body.offset) >= body.length) {
-    if (!read_all(reader_.fd(), buffer + in_buffer, body.length, body.offset)) {
-      file_failed("cannot be read");
+    if (const auto problem = read_all(reader_.fd(), buffer + in_buffer, body.length, body.offset)) {
+      file_failed(*problem);
       return refuse(Problem{503, "the cached copy cannot be read; it will be fetched again", 5});
     }
     if (reader_.failed()) return refuse(Problem{502, "the bytes failed verification", 0});
@@ -316,17 +324,17 @@ void Connection::pump() {
       if (size == 0) return starve(piece);
       if (stream_.tls()) {
         const std::size_t record = std::min<std::uint64_t>(size, kTlsRecord);
-        if (!read_all(reader_.fd(), worker_.out_buffer(), record, piece.offset))
-          return file_failed("cannot be read");
+        if (const auto problem = read_all(reader_.fd(), worker_.out_buffer(), record, piece.offset))
+          return file_failed(*problem);
         piece.text.assign(worker_.out_buffer(), record);
         text_sent_ = 0;
         piece.offset += record;
         piece.length -= record;
         continue;
       }
-      bool bad_file = false;
-      count = stream_.send_file(reader_.fd(), piece.offset, size, bad_file);
-      if (count == Stream::kEnd || bad_file) return file_failed(bad_file ? "cannot be read" : "is too short");
+      int file_error = 0;
+      count = stream_.send_file(reader_.fd(), piece.offset, size, file_error);
+      if (count == Stream::kEnd || file_error != 0) return file_failed(file_problem(file_error));
       if (count > 0) {
         piece.offset += static_cast<std::uint64_t>(count);
         piece.length -= static_cast<std::uint64_t>(count);
@@ -376,12 +384,9 @@ void Connection::on_fed(sdk::Outcome<std::uint64_t> outcome) {
   pump();
 }
 
-// Truncated or unreadable under an open reader. Other readers of the blob find out by themselves.
-void Connection::file_failed(const char* what) {
-  const std::string subject = entry_->firmware.sha256.empty() ? entry_->target : entry_->firmware.sha256;
-  worker_.server().host().event(
-      OTAGATE_LOG_ERROR, "blob_unreadable", subject,
-      std::string("the cached copy ") + what + "; the transfer to " + peer_ + " was ended");
+// Truncated or unreadable under an open reader: the host cuts the others, says so, and fetches it again.
+void Connection::file_failed(const std::string& what) {
+  reader_.report_bad("http: the cached copy " + what);
   const bool sending = state_ == State::kSending;
   reader_.close();
   if (sending) cut_short();

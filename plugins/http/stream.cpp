@@ -82,8 +82,8 @@ ssize_t Stream::write(std::string_view bytes, bool more) {
   }
 }
 
-ssize_t Stream::send_file(int file, std::uint64_t offset, std::size_t size, bool& file_failed) {
-  file_failed = false;
+ssize_t Stream::send_file(int file, std::uint64_t offset, std::size_t size, int& file_error) {
+  file_error = 0;
   for (;;) {
     auto at = static_cast<off_t>(offset);
     const ssize_t count = sendfile(fd_, file, &at, size);
@@ -91,7 +91,11 @@ ssize_t Stream::send_file(int file, std::uint64_t offset, std::size_t size, bool
     if (errno == EINTR) continue;
     events_ = EPOLLOUT;
     if (errno == EAGAIN) return kBlocked;
-    file_failed = errno == EIO || errno == EINVAL || errno == EOVERFLOW || errno == ENOMEM || errno == ESTALE;
+    // What a socket may say as well (ENOMEM too: no memory is no fault of the file) is not held against the
+    // file.
+    const bool of_file = errno == EIO || errno == EBADMSG || errno == EUCLEAN || errno == EINVAL ||
+                         errno == EOVERFLOW || errno == ESTALE;
+    if (of_file) file_error = errno;
     return kFailed;
   }
 }

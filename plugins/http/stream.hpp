@@ -39,9 +39,9 @@ class Stream {
   ssize_t read(char* into, std::size_t size);
   // `more`: further bytes of the same answer follow at once.
   ssize_t write(std::string_view bytes, bool more);
-  // From a file without copying; plain sockets only. kEnd: the file ends before `offset`; an error of the
-  // file is told from one of the socket by file_failed.
-  ssize_t send_file(int file, std::uint64_t offset, std::size_t size, bool& file_failed);
+  // From a file without copying; plain sockets only. kEnd: the file ends before `offset`. After kFailed
+  // file_error is errno where the file is to blame, 0 where the socket is.
+  ssize_t send_file(int file, std::uint64_t offset, std::size_t size, int& file_error);
 
   // The epoll events that a blocked call waits for.
   std::uint32_t events() const { return events_; }

@@ -89,6 +89,8 @@ class FakeGateway final : public Gateway {
   void want(std::uint64_t, std::uint64_t, std::uint64_t, std::chrono::milliseconds,
             std::function<void(Outcome<std::uint64_t>)>) override {}
 
+  void report_bad(std::uint64_t, std::string_view why) override { reported_bad.emplace_back(why); }
+
   void close(std::uint64_t) override { --readers; }
 
   void run_pending() override {
@@ -116,6 +118,7 @@ class FakeGateway final : public Gateway {
   int opens = 0;
   int readers = 0;  // open now
   std::vector<std::string> opened_peers;
+  std::vector<std::string> reported_bad;
 
  private:
   void reply(std::function<void()> work) { pending_.push_back(std::move(work)); }

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <string>
 #include <vector>
 
@@ -242,6 +243,10 @@ TEST_F(RoutesTest, OpensAnewWhatCannotBeRead) {
   for (const auto segment : kApp) path_.add_segment(segment);
   const auto target = path_.target();
   const auto from = peer(1);
+  std::array<std::uint8_t, 16> block{};
+  EXPECT_EQ(found.entity->read(0, block), ReadState::kUnreadable);  // the fake's descriptor is -1
+  ASSERT_EQ(gateway_.reported_bad.size(), 1U);
+  EXPECT_NE(gateway_.reported_bad[0].find("Bad file descriptor"), std::string::npos);
   routes_->drop(
       Ask{.target = target, .key = path_.key(target), .peer = from, .offset = 0, .mid = 1, .now = now_},
       found.entity.get());
