@@ -83,7 +83,7 @@ void Connection::sent() {
   piece_ = 0;
   text_sent_ = 0;
   if (!keep_alive_) {
-    if (has_body_ || consuming_ || !kept_.empty()) return linger();
+    if (unread_body_ || consuming_ || !kept_.empty()) return linger();
     return close();
   }
   since_ms_ = worker_.loop().now_ms();

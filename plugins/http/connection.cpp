@@ -57,6 +57,7 @@ void Connection::close() {
   held_head_ = std::string();
   head_ = {};
   searched_ = 0;
+  body_.reset();
   authorization_.clear();
   principal_ = 0;
   pieces_ = std::vector<Piece>();
@@ -84,7 +85,8 @@ void Connection::on_ready(std::uint32_t epoll_events) {
       set_state(State::kReading, EPOLLIN);
       return read_input();
     }
-    case State::kReading: return read_input();
+    case State::kReading:
+    case State::kBody: return read_input();
     case State::kSending: return pump();
     case State::kAsking:
     case State::kStarved:
@@ -106,7 +108,7 @@ void Connection::read_input() {
     const std::size_t have = kept_.size();
     if (have == limit) return;  // full of requests that wait for their turn
     const ssize_t count = stream_.read(buffer + have, limit - have);
-    if (count == Stream::kBlocked) return set_state(State::kReading, stream_.events());
+    if (count == Stream::kBlocked) return set_state(state_, stream_.events());
     if (count <= 0) return close();
     if (have != 0) {
       std::memcpy(buffer, kept_.data(), have);
@@ -114,14 +116,18 @@ void Connection::read_input() {
       since_ms_ = worker_.loop().now_ms();
     }
     consume({buffer, have + static_cast<std::size_t>(count)});
-  } while (state_ == State::kReading && stream_.has_buffered());
+  } while (takes_input() && stream_.has_buffered());
 }
 
 // Serves the requests in `bytes`, which lie in the worker's buffer, and keeps what is left of them.
 void Connection::consume(std::string_view bytes) {
   consuming_ = true;
   unsigned served = 0;
-  while (state_ == State::kReading) {
+  while (takes_input()) {
+    if (state_ == State::kBody) {
+      if (!take_body(bytes)) break;
+      continue;
+    }
     while (searched_ == 0 && (bytes.starts_with('\r') || bytes.starts_with('\n'))) bytes.remove_prefix(1);
     const std::size_t size = find_head(bytes, searched_);
     if (size == 0) {
@@ -169,21 +175,70 @@ void Connection::resume_input() {
 
 void Connection::begin(std::string_view head) {
   Request request;
-  const auto problem = parse_request(head, request);
+  auto problem = parse_request(head, request);
+  if (!problem) problem = body_problem(request, false, worker_.server().options().body_limit);
   head_ = head;
   began_ms_ = worker_.loop().now_ms();
   rounds_ = 0;
   redirect_tried_ = false;
   http_1_1_ = request.http_1_1 || problem.has_value();
   head_only_ = request.method == Method::kHead;
-  has_body_ = request.has_body;
-  keep_alive_ = request.keep_alive && !has_body_ && !problem && !worker_.draining();
+  unread_body_ = request.has_body;
+  keep_alive_ = request.keep_alive && !problem && !worker_.draining();
   ++worker_.counts.requests;
   if (problem) return refuse(*problem);
   if (!worker_.server().sources().take_request(source_, began_ms_)) {
+    keep_alive_ = keep_alive_ && !unread_body_;
     return refuse(Problem{429, "more requests a second than requests_per_second allows", 1});
   }
+  if (request.has_body) {
+    if (!expect_body(request)) close();
+    return;
+  }
   serve(request);
+}
+
+// The request is served once its body has come, so that the connection can be used again. No resource
+// takes one: it is thrown away. False: the connection is of no more use.
+bool Connection::expect_body(const Request& request) {
+  if (request.expect_continue && request.http_1_1) {
+    constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+    // Nothing else is on its way to a peer that waits for this, so a socket that does not take it is broken.
+    if (stream_.write(kContinue, false) != static_cast<ssize_t>(kContinue.size())) return false;
+  }
+  held_head_.assign(head_);
+  head_ = held_head_;
+  body_ = std::make_unique<BodyReader>(head_, worker_.server().options().body_limit, BodyReader::Keep::kNo);
+  moved_ms_ = began_ms_;
+  window_ms_ = began_ms_;
+  window_bytes_ = 0;
+  set_state(State::kBody, EPOLLIN);
+  return true;
+}
+
+// False: more has to come, or the request was refused.
+bool Connection::take_body(std::string_view& bytes) {
+  const std::size_t count = body_->feed(bytes);
+  bytes.remove_prefix(count);
+  if (count > 0) {
+    moved_ms_ = worker_.loop().now_ms();
+    window_bytes_ += count;
+  }
+  std::optional<Problem> problem = body_->problem();
+  if (!problem && !body_->done()) {
+    if (bytes.size() < worker_.server().options().header_limit) return false;
+    problem = Problem{400, "the head of a chunk or the trailer is larger than header_limit", 0};
+  }
+  body_.reset();
+  if (problem) {
+    keep_alive_ = false;
+    refuse(*problem);
+    return false;
+  }
+  unread_body_ = false;
+  state_ = State::kReading;
+  again();
+  return true;
 }
 
 // The host has replied: the same request once more.
@@ -227,28 +282,37 @@ void Connection::tick() {
       // An open reader keeps its blob from being evicted.
       if (age >= kReaderIdleMs) reader_.close();
       return;
+    case State::kBody:
+      if (check_pace()) return;
+      keep_alive_ = false;
+      body_.reset();
+      return refuse(Problem{408, "the request's body comes too slowly", 0});
     case State::kAsking:
     case State::kStarved:
       if (options.total_timeout_ms != 0 && now - began_ms_ >= options.total_timeout_ms) cut_short();
       return;
-    case State::kSending: return check_pace();
+    case State::kSending:
+      if (!check_pace()) cut_short();
+      return;
     case State::kLingering:
       if (age >= kLingerMs) close();
       return;
   }
 }
 
-// A peer that takes its answer too slowly holds a reader and a blob for nothing.
-void Connection::check_pace() {
+// False: the peer takes its answer, or sends its body, too slowly. It would hold a reader and a blob, or a
+// connection, for nothing.
+bool Connection::check_pace() {
   const Options& options = worker_.server().options();
   const std::uint64_t now = worker_.loop().now_ms();
-  if (options.total_timeout_ms != 0 && now - began_ms_ >= options.total_timeout_ms) return cut_short();
-  if (now - moved_ms_ >= options.idle_timeout_ms) return cut_short();
+  if (options.total_timeout_ms != 0 && now - began_ms_ >= options.total_timeout_ms) return false;
+  if (now - moved_ms_ >= options.idle_timeout_ms) return false;
   const std::uint64_t window = now - window_ms_;
-  if (window < kPaceWindowMs) return;
-  if (window_bytes_ < options.min_rate * window / 1000) return cut_short();
+  if (window < kPaceWindowMs) return true;
+  if (window_bytes_ < options.min_rate * window / 1000) return false;
   window_ms_ = now;
   window_bytes_ = 0;
+  return true;
 }
 
 }  // namespace otagate::http

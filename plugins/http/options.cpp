@@ -79,6 +79,7 @@ Options Options::from(const sdk::Host& host) {
   out.max_connections_per_source = number("max_connections_per_source", out.max_connections_per_source);
   out.requests_per_second = number("requests_per_second", out.requests_per_second);
   out.header_limit = number("header_limit", out.header_limit);
+  out.body_limit = number("body_limit", out.body_limit);
   out.header_timeout_ms = number("header_timeout", out.header_timeout_ms);
   out.idle_timeout_ms = number("idle_timeout", out.idle_timeout_ms);
   out.total_timeout_ms = number("total_timeout", out.total_timeout_ms);
@@ -110,6 +111,8 @@ const char kOptionsSchema[] = R"({
     "requests_per_second": {"type": "integer", "minimum": 0, "maximum": 1000000, "default": 0,
       "description": "per source, in bursts of two seconds' worth; 0: no limit"},
     "header_limit": {"type": "integer", "format": "size", "minimum": 1024, "maximum": 65536, "default": 16384},
+    "body_limit": {"type": "integer", "format": "size", "minimum": 0, "maximum": 16777216, "default": 65536,
+      "description": "of a request's body; a larger one is answered 413"},
     "header_timeout": {"type": "integer", "format": "duration", "minimum": 1000, "default": 10000},
     "idle_timeout": {"type": "integer", "format": "duration", "minimum": 1000, "default": 60000,
       "description": "between requests, and without a byte taken during one"},

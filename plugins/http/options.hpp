@@ -32,6 +32,7 @@ struct Options {
   std::size_t max_connections_per_source = 1024;
   std::uint32_t requests_per_second = 0;
   std::size_t header_limit = 16384;
+  std::uint64_t body_limit = 65536;
   std::uint64_t header_timeout_ms = 10000;
   std::uint64_t idle_timeout_ms = 60000;
   std::uint64_t total_timeout_ms = 6 * 3600 * 1000;

@@ -77,6 +77,15 @@ class HeadParser final : public beast::http::basic_parser<true> {
       case field::if_unmodified_since:
         return once(request_.conditions.if_unmodified_since, value, "If-Unmodified-Since", ec);
       case field::if_range: return once(request_.conditions.if_range, value, "If-Range", ec);
+      case field::transfer_encoding:
+        // Anything else would leave open where the body ends (RFC 9112 section 6.1).
+        if (!request_.http_1_1) {
+          return refuse(400, "HTTP/1.0 has no Transfer-Encoding: send a Content-Length", ec);
+        }
+        if (!beast::iequals(raw, "chunked")) {
+          return refuse(501, "the only transfer coding this server knows is chunked", ec);
+        }
+        return;
       case field::expect:
         if (!beast::iequals(raw, "100-continue")) {
           return refuse(417, "the only expectation this server meets is 100-continue", ec);
@@ -93,11 +102,9 @@ class HeadParser final : public beast::http::basic_parser<true> {
     }
     const auto length = content_length();
     request_.content_length = length ? *length : 0;
+    request_.length_stated = length.has_value() || chunked();
     request_.has_body = chunked() || request_.content_length > 0;
     request_.keep_alive = keep_alive();
-    if (request_.content_length > kMaxIgnoredBody) {
-      refuse(413, "no resource here takes a body of that size", ec);
-    }
   }
 
   void on_response_impl(int, beast::string_view, int, beast::error_code&) override {}

@@ -23,7 +23,8 @@ struct Request {
   Method method = Method::kUnknown;
   bool http_1_1 = false;
   bool keep_alive = false;
-  bool has_body = false;  // a Content-Length above 0, or chunked
+  bool has_body = false;       // a Content-Length above 0, or chunked
+  bool length_stated = false;  // by a Content-Length, or because it comes in chunks
   bool expect_continue = false;
   std::uint64_t content_length = 0;
   std::string_view target;  // as sent
@@ -33,8 +34,6 @@ struct Request {
 };
 
 inline constexpr std::size_t kMaxFields = 100;
-// A body to a resource that takes none is thrown away up to this size; beyond it is a 413.
-inline constexpr std::uint64_t kMaxIgnoredBody = 65536;
 
 // Bytes of the head with its empty line, or 0 when it is not complete. `searched` is how far an earlier
 // call with fewer of the same bytes got, so that a peer that sends byte by byte costs no more than one

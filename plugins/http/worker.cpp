@@ -18,8 +18,6 @@
 namespace otagate::http {
 namespace {
 
-constexpr std::size_t kMaxEntries = 1024;
-constexpr std::size_t kMaxPrincipals = 1024;
 constexpr int kAcceptsPerTurn = 64;
 constexpr std::string_view kFull =
     "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n";
@@ -224,18 +222,16 @@ bool Worker::fresh(const Entry& entry) const {
 
 EntryPtr Worker::find_entry(std::uint64_t principal, std::string_view target) {
   make_key(key_, principal, target);
-  const auto found = entries_.find(key_);
-  if (found == entries_.end()) return nullptr;
-  if (fresh(*found->second)) return found->second;
-  entries_.erase(found);
+  const EntryPtr* const found = entries_.find(key_);
+  if (found == nullptr) return nullptr;
+  if (fresh(**found)) return *found;
+  entries_.erase(key_);
   return nullptr;
 }
 
 void Worker::keep_entry(EntryPtr entry) {
-  // Emptied rather than aged: entries cost one question to the gateway each.
-  if (entries_.size() >= kMaxEntries) entries_.clear();
   make_key(key_, entry->principal, entry->target);
-  entries_[key_] = std::move(entry);
+  entries_.put(key_, std::move(entry));
 }
 
 void Worker::drop_entry(const Entry& entry) {
@@ -244,14 +240,13 @@ void Worker::drop_entry(const Entry& entry) {
 }
 
 std::optional<std::uint64_t> Worker::find_principal(std::string_view authorization, std::uint64_t epoch) {
-  const auto found = principals_.find(digest_of(authorization));
-  if (found == principals_.end() || found->second.epoch != epoch) return std::nullopt;
-  return found->second.principal;
+  const Known* const found = principals_.find(digest_of(authorization));
+  if (found == nullptr || found->epoch != epoch) return std::nullopt;
+  return found->principal;
 }
 
 void Worker::keep_principal(std::string_view authorization, std::uint64_t epoch, std::uint64_t principal) {
-  if (principals_.size() >= kMaxPrincipals) principals_.clear();
-  principals_[digest_of(authorization)] = Known{epoch, principal};
+  principals_.put(digest_of(authorization), Known{epoch, principal});
 }
 
 }  // namespace otagate::http

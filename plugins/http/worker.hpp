@@ -8,11 +8,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "http/conditions.hpp"
 #include "http/loop.hpp"
+#include "http/lru.hpp"
 #include "http/tls.hpp"
 #include "otagate/cpp/transport_host.hpp"
 
@@ -114,9 +114,11 @@ class Worker {
   std::vector<Connection*> live_;
   std::vector<Connection*> closed_;  // in this batch: an event of theirs may still come
   std::vector<Connection*> free_;
-  std::unordered_map<std::string, EntryPtr> entries_;
-  std::unordered_map<std::string, Known> principals_;  // by SHA-256 of the Authorization value
-  std::string key_;                                    // scratch
+  static constexpr std::size_t kMaxEntries = 1024;
+  static constexpr std::size_t kMaxPrincipals = 1024;
+  Lru<EntryPtr> entries_{kMaxEntries};
+  Lru<Known> principals_{kMaxPrincipals};  // by SHA-256 of the Authorization value
+  std::string key_;                        // scratch
   std::int64_t date_second_ = -1;
   std::array<char, kDateSize> date_{};
   std::size_t open_calls_ = 0;

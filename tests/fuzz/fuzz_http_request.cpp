@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "http/authorization.hpp"
+#include "http/body.hpp"
 #include "http/conditions.hpp"
 #include "http/request.hpp"
 #include "http/target.hpp"
@@ -19,6 +20,21 @@ void must_lie_within(std::string_view part, std::string_view whole) {
   const std::less<const char*> before;
   if (before(part.data(), whole.data()) || before(whole.data() + whole.size(), part.data() + part.size()))
     std::abort();
+}
+
+// In one go and byte by byte, it is the same body, and never larger than the limit.
+void must_read_body_in_bounds(std::string_view head, std::string_view bytes) {
+  constexpr std::uint64_t kLimit = 100;
+  http::BodyReader at_once(head, kLimit, http::BodyReader::Keep::kYes);
+  std::size_t used = at_once.problem() ? 0 : at_once.feed(bytes);
+  if (used > bytes.size() || at_once.text().size() > kLimit) std::abort();
+  http::BodyReader in_steps(head, kLimit, http::BodyReader::Keep::kYes);
+  std::size_t begin = 0;
+  for (std::size_t end = 1; end <= bytes.size() && !in_steps.done() && !in_steps.problem(); ++end)
+    begin += in_steps.feed(bytes.substr(begin, end - begin));
+  if (at_once.done() != in_steps.done() || at_once.problem().has_value() != in_steps.problem().has_value())
+    std::abort();
+  if (at_once.done() && (begin != used || at_once.text() != in_steps.text())) std::abort();
 }
 
 }  // namespace
@@ -40,6 +56,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         request.conditions.if_unmodified_since, request.conditions.if_range}) {
     must_lie_within(part, head);
   }
+  if (request.has_body) must_read_body_in_bounds(head, bytes.substr(head_size));
   if (const auto target = http::parse_target(request.target)) {
     for (const std::string& segment : target->segments) {
       if (segment.empty() || segment == "." || segment == ".." || !http::valid_text(segment)) std::abort();

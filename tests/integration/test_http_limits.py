@@ -2,6 +2,7 @@
 import contextlib
 import pathlib
 import random
+import re
 import socket
 import ssl
 import struct
@@ -214,6 +215,89 @@ def test_large_heads_are_refused(make_site):
         with connect(gateway) as peer:
             peer.sendall(request)
             assert drain(peer).startswith(b"HTTP/1.1 " + status), request[:40]
+
+
+def exchange(peer, request):
+    """Sends it and reads one answer: its status, its head in lower case, its body."""
+    if request:
+        peer.sendall(request)
+    data = b""
+    while b"\r\n\r\n" not in data:
+        part = peer.recv(65536)
+        assert part, f"the connection ended: {data!r}"
+        data += part
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = re.search(rb"content-length: (\d+)", head.lower())
+    while length and len(body) < int(length[1]):
+        body += peer.recv(65536)
+    return int(head.split()[1]), head.lower(), body
+
+
+CHUNKED = b"POST /firmware HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def test_a_body_is_read_and_the_connection_goes_on(make_site):
+    gateway = make_site(body_limit="4KiB")
+    sized = b"POST /%s HTTP/1.1\r\nHost: a\r\nContent-Length: 4096\r\n\r\n"
+    trap = (b"GET /trap HTTP/1.1\r\nHost: a\r\n\r\n" * 200)[:4096]  # a body that looks like requests
+    with connect(gateway) as peer:
+        for request, status in [
+            (sized % b"firmware" + trap, 405),
+            (sized % b"nowhere" + trap, 405),
+            (CHUNKED + b"3;a=b\r\nGET\r\nffd\r\n" + trap[:4093] + b"\r\n0\r\nX-Trailer: 1\r\n\r\n", 405),
+            (b"PUT /firmware HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+            (REQUEST.replace(b"\r\n\r\n", b"\r\nContent-Length: 7\r\n\r\nGET / H"), 206),
+            (REQUEST, 206),
+        ]:
+            got = exchange(peer, request)
+            assert got[0] == status and b"connection: close" not in got[1], (request[:80], got)
+            if status == 206:
+                assert got[2] == BODY[:4]
+        # Byte by byte.
+        slowly = CHUNKED + b"2\r\nab\r\n0\r\n\r\n"
+        for at in range(len(slowly) - 1):
+            peer.sendall(slowly[at : at + 1])
+        assert exchange(peer, slowly[-1:])[0] == 405
+        assert exchange(peer, REQUEST)[2] == BODY[:4]
+
+
+def test_expect_continue(make_site):
+    gateway = make_site(body_limit="4KiB")
+    head = b"POST /firmware HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n"
+    with connect(gateway) as peer:
+        assert exchange(peer, head % 1000)[0] == 100
+        assert exchange(peer, b"x" * 1000)[0] == 405
+        assert exchange(peer, REQUEST)[2] == BODY[:4]
+        # Refused before a byte of it was sent.
+        assert exchange(peer, head % 4097)[0] == 413
+        assert drain(peer) == b""
+    made = subprocess.run(
+        [need("curl"), "-sS", "-o", "/dev/null", "-w", "%{http_code}", "-H", "Expect: 100-continue", "-H",
+         "Transfer-Encoding: chunked", "--data-binary", "@-", gateway.url("/firmware")],
+        input=b"y" * 3000, capture_output=True, check=True, timeout=30)
+    assert made.stdout == b"405"
+
+
+def test_bodies_that_are_refused(make_site):
+    gateway = make_site(body_limit="4KiB", header_limit="2KiB", idle_timeout="1s")
+    for request, status in [
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4097\r\n\r\n", 413),
+        (CHUNKED + b"1001\r\n", 413),
+        (CHUNKED + b"800\r\n" + b"a" * 2048 + b"\r\n801\r\n", 413),
+        (CHUNKED + b"ffffffffffffffffff\r\n", 400),
+        (CHUNKED + b"-1\r\n", 400),
+        (CHUNKED + b"2\r\nabc\r\n0\r\n\r\n", 400),
+        (CHUNKED + b"1;" + b"e" * 3000, 400),
+        (CHUNKED + b"0\r\n" + b"T: x\r\n" * 101 + b"\r\n", 431),
+        (CHUNKED + b"0\r\n" + b"T: x" * 1000, 400),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
+        (CHUNKED + b"5\r\nab", 408),
+    ]:
+        with connect(gateway) as peer:
+            got = exchange(peer, request)
+            assert got[0] == status and b"connection: close" in got[1], (request[:80], got)
+            assert drain(peer) == b""
+    assert gateway.get(PATH).body == BODY
 
 
 def test_mutated_requests_do_no_harm(make_site):

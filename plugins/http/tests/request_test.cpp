@@ -63,8 +63,13 @@ TEST(ParseRequest, ABodyIsNoticed) {
   Request request;
   ASSERT_FALSE(parse_request("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n", request));
   EXPECT_TRUE(request.has_body);
+  EXPECT_EQ(request.content_length, 5U);
   ASSERT_FALSE(parse_request("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", request));
   EXPECT_FALSE(request.has_body);
+  EXPECT_TRUE(request.length_stated);
+  ASSERT_FALSE(parse_request("POST / HTTP/1.1\r\nHost: a\r\n\r\n", request));
+  EXPECT_FALSE(request.has_body);
+  EXPECT_FALSE(request.length_stated);
   ASSERT_FALSE(parse_request(
       "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n", request));
   EXPECT_TRUE(request.has_body);
@@ -78,7 +83,8 @@ TEST(ParseRequest, RefusesWithTheRightStatus) {
   EXPECT_EQ(refusal("GET / HTTP/2.0\r\nHost: a\r\n\r\n"), 505U);
   EXPECT_EQ(refusal("PRI * HTTP/2.0\r\n\r\n"), 505U);
   EXPECT_EQ(refusal("GET /" + std::string(5000, 'a') + " HTTP/1.1\r\nHost: a\r\n\r\n"), 414U);
-  EXPECT_EQ(refusal("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 65537\r\n\r\n"), 413U);
+  EXPECT_EQ(refusal("PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n"), 501U);
+  EXPECT_EQ(refusal("PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"), 501U);
   EXPECT_EQ(refusal("GET / HTTP/1.1\r\nHost: a\r\nExpect: tea\r\n\r\n"), 417U);
   std::string many = "GET / HTTP/1.1\r\nHost: a\r\n";
   for (int i = 0; i < 100; ++i) many += "X: y\r\n";
@@ -90,14 +96,16 @@ TEST(ParseRequest, RefusesAmbiguousFraming) {
   for (const char* fields :
        {"Content-Length: 5\r\nContent-Length: 6\r\n", "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
         "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", "Content-Length: -1\r\n",
-        "Content-Length: 1 1\r\n", "Content-Length: 18446744073709551616\r\n", "Content-Length : 5\r\n",
-        " Folded: 1\r\n", "A\x01: b\r\n", "A: b\rc\r\n",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "Content-Length: 1 1\r\n",
+        "Content-Length: 18446744073709551616\r\n", "Content-Length : 5\r\n", " Folded: 1\r\n",
+        "A\x01: b\r\n", "A: b\rc\r\n",
         "A: b\x00"
         "c\r\n",
         "NoColon\r\n", ": empty\r\n", "X: a\r\n  folded\r\n"}) {
     EXPECT_EQ(refusal("GET / HTTP/1.1\r\nHost: a\r\n" + std::string(fields) + "\r\n"), 400U) << fields;
   }
   EXPECT_EQ(refusal("GET / HTTP/1.1\r\nHost: a\r\nA: b" + std::string(1, '\0') + "c\r\n\r\n"), 400U);
+  EXPECT_EQ(refusal("PUT / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"), 400U);
   EXPECT_EQ(refusal("GET  / HTTP/1.1\r\nHost: a\r\n\r\n"), 400U);
   EXPECT_EQ(refusal("GET / \r\nHost: a\r\n\r\n"), 505U);
   EXPECT_EQ(refusal("\x16\x03\x01\x02\r\n\r\n"), 400U);
