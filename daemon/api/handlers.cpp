@@ -78,7 +78,7 @@ void add_status(Router& router, Backend& backend) {
                             {"instances", array_of(backend.instances())}}));
   });
   router.add("GET", "/api/v1/config", [&backend](const Request&, Respond respond) {
-    respond({200, "application/json", config::to_redacted_json(backend.config()), 0});
+    respond({200, "application/json", to_redacted_json(backend.config()), 0});
   });
   router.add("POST", "/api/v1/config/reload", [&backend](const Request&, Respond respond) {
     backend.reload(answer<std::vector<std::string>>(std::move(respond), [](const auto& keys) {

@@ -22,9 +22,10 @@ struct alignas(64) Page {
   std::atomic<std::uint64_t> total;  // UINT64_MAX: not known yet
   std::uint8_t reserved[32];
 };
-static_assert(sizeof(Page) == 64 && alignof(Page) == 64);
-static_assert(std::atomic<std::uint32_t>::is_always_lock_free &&
-                  std::atomic<std::uint64_t>::is_always_lock_free,
-              "pages are shared between processes");
+static_assert(sizeof(Page) == 64);
+static_assert(alignof(Page) == 64);
+// Pages are shared between processes.
+static_assert(std::atomic<std::uint32_t>::is_always_lock_free);
+static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 
 }  // namespace otagate::cache

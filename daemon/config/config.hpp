@@ -10,9 +10,9 @@
 #include <string_view>
 #include <vector>
 
-#include "config/problem.hpp"
 #include "config/secret.hpp"
-#include "config/value.hpp"
+#include "core/problem.hpp"
+#include "core/value.hpp"
 
 namespace otagate::config {
 
@@ -127,7 +127,7 @@ struct Store {
   std::map<std::string, Require> require_types;  // device type -> level, instead of `require`
   std::vector<std::string> pattern;              // path patterns, tried in order; empty: the default ones
   std::vector<StoreIndex> index;
-  MetadataUse metadata = MetadataUse::unmatched;
+  MetadataUse metadata = MetadataUse::always;
   std::optional<bool> prefetch;   // unset: the plugin decides
   bool stream_unverified = true;  // streaming transports may follow a fill up to its held tail
   std::uint64_t bandwidth = 0;    // bytes per second, 0: no limit

@@ -12,6 +12,13 @@ namespace {
 constexpr std::size_t kMaxInstances = 1000;  // per kind
 const std::vector<std::string> kRequires = {"none", "length", "format", "digest", "signature"};
 
+// There is nothing yet to check a signature with: such firmware would all be refused, one download each.
+void refuse_signature(TableReader& reader, std::string_view key, Require level) {
+  if (level != Require::signature) return;
+  reader.problem(key, "asks for signatures, but this version has no keys to check them with",
+                 "write \"digest\"; devices verify signatures themselves");
+}
+
 bool valid_instance_name(std::string_view name) {
   return !name.empty() && name.size() <= 63 && name.front() != '-' &&
          std::all_of(name.begin(), name.end(),
@@ -137,12 +144,15 @@ Store read_store(InstanceReader reader, ReadContext& context) {
   reader.integer("priority", store.priority, -1'000'000, 1'000'000);
   reader.duration("interval", store.interval, 10s, 30 * 24h);
   if (const auto level = reader.choice("require", kRequires)) store.require = static_cast<Require>(*level);
+  refuse_signature(reader, "require", store.require);
   const Value* types = reader.raw("require_types");
   TableReader by_type(types, reader.path() + ".require_types", context);
   if (types && types->is_table())
     for (const Member& member : *types->as_table())
-      if (const auto level = by_type.choice(member.key, kRequires))
+      if (const auto level = by_type.choice(member.key, kRequires)) {
         store.require_types[member.key] = static_cast<Require>(*level);
+        refuse_signature(by_type, member.key, static_cast<Require>(*level));
+      }
   reader.texts("pattern", store.pattern, 32);
   read_index(reader, store, context);
   if (const auto use = reader.choice("metadata", {"unmatched", "always", "never"}))

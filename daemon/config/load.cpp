@@ -7,7 +7,7 @@
 
 #include "config/reader.hpp"
 #include "config/sections.hpp"
-#include "config/toml.hpp"
+#include "core/toml.hpp"
 
 namespace otagate::config {
 

@@ -4,9 +4,9 @@
 #include <utility>
 
 #include "config/reader.hpp"
-#include "config/redact.hpp"
 #include "config/schema.hpp"
 #include "config/units.hpp"
+#include "core/redact.hpp"
 
 namespace otagate::config {
 
@@ -168,7 +168,7 @@ class Resolver {
     } else if (violation->keyword == "type") {
       message = "is " + std::string(culprit->type_name()) + " but " + message;
     }
-    add(place(*culprit), path + dotted, std::move(message), advice(node, std::move(hint)));
+    add(place(*culprit), path + dotted, std::move(message), advice(node, hint));
   }
 
   void unknown(const Member& member, const std::string& path, const std::vector<std::string>& names) {

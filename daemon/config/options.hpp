@@ -4,9 +4,9 @@
 #include <string>
 #include <string_view>
 
-#include "config/problem.hpp"
 #include "config/secret.hpp"
-#include "config/value.hpp"
+#include "core/problem.hpp"
+#include "core/value.hpp"
 
 namespace otagate::config {
 

@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "config/config.hpp"
-#include "config/problem.hpp"
 #include "config/secret.hpp"
-#include "config/value.hpp"
+#include "core/problem.hpp"
+#include "core/value.hpp"
 
 namespace otagate::config {
 

@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include "config/value.hpp"
 #include "core/error.hpp"
+#include "core/value.hpp"
 
 namespace otagate::config {
 

@@ -4,9 +4,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <atomic>
+
 namespace otagate {
 
 namespace {
+std::atomic<bool> reported = false;
+
 std::int64_t read_ms(clockid_t id) {
   timespec now{};
   ::clock_gettime(id, &now);
@@ -21,7 +25,14 @@ std::int64_t steady_ms() { return read_ms(CLOCK_BOOTTIME); }
 bool clock_synchronised() {
   timex state{};
   if (::adjtimex(&state) != -1) return (state.status & STA_UNSYNC) == 0;
-  return ::access("/run/systemd/timesync/synchronized", F_OK) == 0;
+  return reported || ::access("/run/systemd/timesync/synchronized", F_OK) == 0;
 }
+
+bool kernel_clock_readable() {
+  timex state{};
+  return ::adjtimex(&state) != -1;
+}
+
+void report_clock_synchronised(bool synchronised) { reported = synchronised; }
 
 }  // namespace otagate

@@ -6,12 +6,12 @@ namespace {
 
 class ValueSource final : public plugin::OptionSource {
  public:
-  explicit ValueSource(config::Value options) : options_(std::move(options)) {}
+  explicit ValueSource(Value options) : options_(std::move(options)) {}
 
   plugin::OptionValue lookup(std::string_view dotted_path) const override {
     using Kind = plugin::OptionValue::Kind;
     plugin::OptionValue result;
-    const config::Value* value = dotted_path.empty() ? &options_ : options_.find(dotted_path);
+    const Value* value = dotted_path.empty() ? &options_ : options_.find(dotted_path);
     if (value == nullptr || value->is_null()) return result;
     if (const auto* flag = value->as_bool()) {
       result.kind = Kind::boolean;
@@ -31,18 +31,18 @@ class ValueSource final : public plugin::OptionSource {
     } else if (const auto* table = value->as_table()) {
       result.kind = Kind::table;
       result.integer = static_cast<std::int64_t>(table->size());
-      for (const config::Member& member : *table) result.keys.push_back(member.key);
+      for (const Member& member : *table) result.keys.push_back(member.key);
     }
     return result;
   }
 
  private:
-  const config::Value options_;
+  const Value options_;
 };
 
 }  // namespace
 
-std::shared_ptr<const plugin::OptionSource> make_option_source(config::Value options) {
+std::shared_ptr<const plugin::OptionSource> make_option_source(Value options) {
   return std::make_shared<ValueSource>(std::move(options));
 }
 

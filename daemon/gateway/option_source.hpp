@@ -3,12 +3,12 @@
 
 #include <memory>
 
-#include "config/value.hpp"
+#include "core/value.hpp"
 #include "plugin/options.hpp"
 
 namespace otagate::gateway {
 
 // Takes the resolved tree (defaults applied, secrets read).
-std::shared_ptr<const plugin::OptionSource> make_option_source(config::Value options);
+std::shared_ptr<const plugin::OptionSource> make_option_source(Value options);
 
 }  // namespace otagate::gateway

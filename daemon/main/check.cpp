@@ -91,8 +91,8 @@ bool check_instances(const config::Config& config) {
     if (!schema) return wrong(where + schema.error().message());
     auto resolved =
         config::resolve_options(entry.options, *schema, {kind_name, entry.name, entry.plugin, &entry.where});
-    for (const config::Problem& problem : resolved.problems) wrong(problem.to_string());
-    for (const config::Problem& warning : resolved.warnings)
+    for (const Problem& problem : resolved.problems) wrong(problem.to_string());
+    for (const Problem& warning : resolved.warnings)
       std::fprintf(stderr, "warning: %s\n", warning.to_string().c_str());
     if (!resolved.problems.empty()) return;
     plugin::InstanceSpec spec{entry.name, entry.plugin,

@@ -3,11 +3,12 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <toml++/toml.h>
 #include <algorithm>
 #include <cerrno>
 
 #include "core/fd.hpp"
+#include "core/toml.hpp"
+#include "core/value.hpp"
 #include "otagate/plugin.h"
 
 namespace otagate::plugin {
@@ -15,6 +16,7 @@ namespace {
 
 constexpr std::size_t kMaxManifest = 64 * 1024;
 constexpr std::size_t kMaxWords = 32;
+constexpr std::size_t kMaxWord = 128;  // bytes
 
 bool is_id(std::string_view id) {
   return !id.empty() && id.size() <= 64 && id.front() != '-' && std::all_of(id.begin(), id.end(), [](char c) {
@@ -22,39 +24,47 @@ bool is_id(std::string_view id) {
   });
 }
 
-Result<std::vector<std::string>> words(const toml::table& table, const char* key, const std::string& where) {
+// The text under a key; otherwise `otherwise`. What is no text counts as missing.
+std::string text_of(const Value& table, const char* key, std::string otherwise = {}) {
+  const Value* value = table.get(key);
+  const std::string* text = value ? value->as_string() : nullptr;
+  return text ? *text : std::move(otherwise);
+}
+
+Result<std::vector<std::string>> words(const Value& table, const char* key, const std::string& where) {
   std::vector<std::string> out;
-  const toml::node* node = table.get(key);
-  if (!node) return out;
-  const toml::array* array = node->as_array();
+  const Value* value = table.get(key);
+  if (!value) return out;
+  const Value::Array* array = value->as_array();
   if (!array || array->size() > kMaxWords)
     return fail(Code::invalid, where + ": '" + key + "' must be a short list of strings");
-  for (const toml::node& one : *array) {
-    const auto* text = one.as_string();
-    if (!text || text->get().size() > 128)
+  for (const Value& one : *array) {
+    const std::string* text = one.as_string();
+    if (!text || text->size() > kMaxWord)
       return fail(Code::invalid, where + ": '" + key + "' must be a list of strings");
-    out.push_back(text->get());
+    out.push_back(*text);
   }
   return out;
 }
 
-Result<std::uint32_t> number(const toml::table& table, const char* key, const std::string& where) {
-  const auto value = table[key].value<std::int64_t>();
-  if (!value || *value < 0 || *value > 0xffff)
+Result<std::uint32_t> number(const Value& table, const char* key, const std::string& where) {
+  const Value* value = table.get(key);
+  const std::int64_t* number = value ? value->as_int() : nullptr;
+  if (!number || *number < 0 || *number > 0xffff)
     return fail(Code::invalid, where + ": '" + key + "' must be a number");
-  return static_cast<std::uint32_t>(*value);
+  return static_cast<std::uint32_t>(*number);
 }
 
-Result<Manifest> read(const toml::table& table, const std::string& where) {
+Result<Manifest> read(const Value& table, const std::string& where) {
   Manifest out;
   const auto version = number(table, "manifest", where);
   if (!version) return fail(version.error());
   if (*version != 1)
     return fail(Code::unsupported, where + ": manifest = " + std::to_string(*version) +
                                        " is not known here; this gateway reads 1");
-  out.id = table["id"].value_or(std::string());
+  out.id = text_of(table, "id");
   if (!is_id(out.id)) return fail(Code::invalid, where + ": 'id' must be made of a-z, 0-9 and '-'");
-  out.file = table["file"].value_or(out.id + ".so");
+  out.file = text_of(table, "file", out.id + ".so");
   if (out.file.empty() || out.file.find('/') != std::string::npos || out.file.find('\0') != std::string::npos)
     return fail(Code::invalid, where + ": 'file' must name a file beside the manifest");
   const auto major = number(table, "abi_major", where);
@@ -69,7 +79,7 @@ Result<Manifest> read(const toml::table& table, const std::string& where) {
   if (!permissions) return fail(permissions.error());
   out.interfaces = std::move(*interfaces);
   out.permissions = std::move(*permissions);
-  const auto sha256 = Digest::parse(table["sha256"].value_or(std::string()));
+  const auto sha256 = Digest::parse(text_of(table, "sha256"));
   if (!sha256)
     return fail(Code::invalid, where + ": 'sha256' must be the 64 hex digits of the shared object's SHA-256");
   out.sha256 = *sha256;
@@ -79,22 +89,9 @@ Result<Manifest> read(const toml::table& table, const std::string& where) {
 }  // namespace
 
 Result<Manifest> parse_manifest(std::string_view text, const std::string& where) {
-#if TOML_EXCEPTIONS
-  try {
-    return read(toml::parse(text), where);
-  } catch (const toml::parse_error& error) {
-    return fail(Code::invalid, where + ":" + std::to_string(error.source().begin.line) + ": " +
-                                   std::string(error.description()));
-  }
-#else
-  const toml::parse_result parsed = toml::parse(text);
-  if (!parsed) {
-    const toml::parse_error& error = parsed.error();
-    return fail(Code::invalid, where + ":" + std::to_string(error.source().begin.line) + ": " +
-                                   std::string(error.description()));
-  }
-  return read(parsed.table(), where);
-#endif
+  const auto parsed = parse_toml(text, where);
+  if (!parsed) return fail(Code::invalid, parsed.error().to_string());
+  return read(*parsed, where);
 }
 
 Result<Manifest> read_manifest(const std::filesystem::path& path) {

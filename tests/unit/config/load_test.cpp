@@ -174,6 +174,8 @@ constexpr Bad kRefused[] = {
     Bad{"[[store]]\nname='a'\nplugin='s3'\nisolation='thread'", "\"thread\" is not known"},
     Bad{"[[store]]\nname='a'\nplugin='s3'\nredirect=true\nrequire='digest'", "past the gateway"},
     Bad{"[[store]]\nname='a'\nplugin='s3'\nrequire='sha256'", "write one of \"none\", \"length\""},
+    Bad{"[[store]]\nname='a'\nplugin='s3'\nrequire='signature'", "no keys to check them with"},
+    Bad{"[[store]]\nname='a'\nplugin='s3'\nrequire_types={x='signature'}", "no keys to check them with"},
     Bad{"[[store]]\nname='a'\nplugin='s3'\nrequire_types={x='diget'}", "did you mean \"digest\"?"},
     Bad{"[[store]]\nname='a'\nplugin='s3'\nindex='json'", "\"json\" is not known"},
     Bad{"[[store]]\nname='a'\nplugin='s3'\nindex=[{firmware=''}]", "the key of an index file is empty"},

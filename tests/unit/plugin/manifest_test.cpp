@@ -32,7 +32,7 @@ TEST(Manifest, Reads) {
 TEST(Manifest, NamesTheFileAndLineThatIsWrong) {
   const auto manifest = parse_manifest("manifest = 1\nid = \n", "s3.plugin.toml");
   ASSERT_FALSE(manifest);
-  EXPECT_EQ(manifest.error().message().rfind("s3.plugin.toml:2: ", 0), 0u) << manifest.error().message();
+  EXPECT_EQ(manifest.error().message().rfind("s3.plugin.toml:2:", 0), 0u) << manifest.error().message();
 }
 
 TEST(Manifest, RefusesWhatIsMissingOrWrong) {

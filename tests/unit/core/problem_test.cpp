@@ -1,8 +1,8 @@
-#include "config/problem.hpp"
+#include "core/problem.hpp"
 
 #include <gtest/gtest.h>
 
-namespace otagate::config {
+namespace otagate {
 namespace {
 
 TEST(DidYouMean, TakesTheNearestWithinAThirdOfTheWord) {
@@ -27,4 +27,4 @@ TEST(Problem, SaysPlaceKeyMessageAndAdvice) {
 }
 
 }  // namespace
-}  // namespace otagate::config
+}  // namespace otagate

@@ -1,10 +1,10 @@
-#include "config/problem.hpp"
+#include "core/problem.hpp"
 
 #include <algorithm>
 #include <cctype>
 #include <utility>
 
-namespace otagate::config {
+namespace otagate {
 
 std::string Problem::to_string() const {
   std::string text = where.to_string();
@@ -78,4 +78,4 @@ std::string did_you_mean(std::string_view word, const std::vector<std::string>& 
   return best;
 }
 
-}  // namespace otagate::config
+}  // namespace otagate

@@ -5,10 +5,10 @@
 #include <string_view>
 #include <tl/expected.hpp>
 
-#include "config/problem.hpp"
-#include "config/value.hpp"
+#include "core/problem.hpp"
+#include "core/value.hpp"
 
-namespace otagate::config {
+namespace otagate {
 
 inline constexpr std::size_t kMaxFile = 1 << 20;  // bytes
 
@@ -16,4 +16,4 @@ inline constexpr std::size_t kMaxFile = 1 << 20;  // bytes
 // Bounded: kMaxFile bytes, 32 levels.
 tl::expected<Value, Problem> parse_toml(std::string_view text, const std::string& file);
 
-}  // namespace otagate::config
+}  // namespace otagate

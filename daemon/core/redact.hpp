@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-namespace otagate::config {
+namespace otagate {
 
 inline constexpr std::string_view kRedacted = "***";
 
@@ -14,4 +14,4 @@ bool secret_name(std::string_view key);
 // kRedacted under a secret name; else the text, with passwords and signatures inside URLs replaced.
 std::string redacted_text(std::string_view key, std::string_view text);
 
-}  // namespace otagate::config
+}  // namespace otagate

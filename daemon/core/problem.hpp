@@ -5,10 +5,10 @@
 #include <string_view>
 #include <vector>
 
-#include "config/value.hpp"
 #include "core/error.hpp"
+#include "core/value.hpp"
 
-namespace otagate::config {
+namespace otagate {
 
 struct Problem {
   Location where;
@@ -30,4 +30,4 @@ Error to_error(const Problems& problems);
 // The candidate nearest to `word` by edit distance, "" when none is near enough to be meant.
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& candidates);
 
-}  // namespace otagate::config
+}  // namespace otagate

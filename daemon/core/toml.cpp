@@ -1,4 +1,4 @@
-#include "config/toml.hpp"
+#include "core/toml.hpp"
 
 // toml++ 3.3 asserts (and, built by clang with NDEBUG, assumes) what "[\u00fc]" makes untrue, where the code
 // behind it reports the error well; and it declares unreachable what any such letter outside quotes reaches,
@@ -26,7 +26,7 @@
 #include <utility>
 #include <vector>
 
-namespace otagate::config {
+namespace otagate {
 
 namespace {
 
@@ -147,4 +147,4 @@ tl::expected<Value, Problem> parse_toml(std::string_view text, const std::string
   return root;
 }
 
-}  // namespace otagate::config
+}  // namespace otagate

@@ -1,12 +1,12 @@
-#include "config/value.hpp"
+#include "core/value.hpp"
 
 #include <algorithm>
 #include <boost/json.hpp>
 #include <charconv>
 
-#include "config/redact.hpp"
+#include "core/redact.hpp"
 
-namespace otagate::config {
+namespace otagate {
 
 namespace json = boost::json;
 
@@ -109,4 +109,4 @@ json::value convert(const Value& value, bool redact, std::string_view key) {
 std::string to_json(const Value& value) { return json::serialize(convert(value, false, {})); }
 std::string to_redacted_json(const Value& value) { return json::serialize(convert(value, true, {})); }
 
-}  // namespace otagate::config
+}  // namespace otagate

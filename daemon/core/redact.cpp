@@ -1,10 +1,10 @@
-#include "config/redact.hpp"
+#include "core/redact.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cctype>
 
-namespace otagate::config {
+namespace otagate {
 
 bool secret_name(std::string_view key) {
   static constexpr std::array<std::string_view, 9> kHints = {"secret",     "password", "passwd",
@@ -47,4 +47,4 @@ std::string redacted_text(std::string_view key, std::string_view text) {
   return out;
 }
 
-}  // namespace otagate::config
+}  // namespace otagate

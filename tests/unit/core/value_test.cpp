@@ -1,10 +1,10 @@
-#include "config/value.hpp"
+#include "core/value.hpp"
 
 #include <gtest/gtest.h>
 
-#include "config/redact.hpp"
+#include "core/redact.hpp"
 
-namespace otagate::config {
+namespace otagate {
 namespace {
 
 Value sample() {
@@ -66,4 +66,4 @@ TEST(Redact, HidesPasswordsAndQueriesOfUrls) {
 }
 
 }  // namespace
-}  // namespace otagate::config
+}  // namespace otagate

@@ -10,7 +10,7 @@
 #include <variant>
 #include <vector>
 
-namespace otagate::config {
+namespace otagate {
 
 // A place in a configuration file; line 0 means "not from a file". Lines and columns count from 1.
 struct Location {
@@ -108,4 +108,4 @@ std::string to_json(const Value& value);
 // Secrets, strings under names that promise a secret, and passwords inside URLs become "***".
 std::string to_redacted_json(const Value& value);
 
-}  // namespace otagate::config
+}  // namespace otagate
