@@ -1,4 +1,4 @@
-# ctest-timeout: 400
+# ctest-timeout: 900
 """CoAP while the bytes are still on their way: a store of 20 KB/s, an uplink that is gone, bad bytes."""
 import json
 import time
@@ -9,6 +9,7 @@ from support import coap
 from support.clients import coap_get, image, sha256
 from support.coap import BLOCK2, Endpoint, NrfDownloader, Refused, block
 from support.net import eventually
+from support.tools import scaled
 
 PATTERN = ["{type}/{name}-{version}.bin"]
 
@@ -67,6 +68,39 @@ def test_an_nrf_device_gets_its_firmware_from_a_slow_store(s3, make_uplink, owne
     # What it was told to wait was worth waiting: about 5 s of fill do not take dozens of tries.
     assert 1 <= len(waits) <= 12
     assert uplink.proxy.count("GET", "app-1.0.0.bin") >= 1
+
+
+def patiently(device, path, limit):
+    """The firmware as the device gets it: it tries again after each 5.03, when it was told to."""
+    end = time.monotonic() + limit
+    while True:
+        try:
+            return device.run(path)
+        except Refused as refused:
+            answer = refused.answer
+            assert (answer.status, answer.type) == ("5.03", coap.ACK), answer
+            assert 1 <= answer.number(coap.MAX_AGE) <= 60
+            assert time.monotonic() < end, f"stalled at {len(device.body)} bytes"
+            time.sleep(answer.number(coap.MAX_AGE))
+
+
+def test_no_nrf_device_stalls_in_a_hundred_runs(s3, make_uplink, owner):
+    """Each run is a firmware of its own that nobody has asked for before, over the same thin line."""
+    runs = scaled(100, 5)
+    bodies = [image(4_000 + 331 * number % 25_000, number) for number in range(runs)]
+    for number, body in enumerate(bodies):
+        s3.put(f"nrf52/run-1.0.{number}.bin", body)
+    uplink = make_uplink()
+    eventually(lambda: uplink.endpoint.get(f"/firmware/run/1.0.{runs - 1}").status in ("2.05", "5.03"), 60,
+               what="the last one in the catalog")
+    took = []
+    for number, body in enumerate(bodies):
+        device = owner.add(NrfDownloader(uplink.gateway.coap_port))
+        begin = time.monotonic()
+        assert sha256(patiently(device, f"firmware/run/1.0.{number}", 30)) == sha256(body), f"run {number}"
+        assert device.block_size == 512
+        took.append(time.monotonic() - begin)
+    print(f"{runs} runs, none stalled; the longest took {max(took):.1f} s")
 
 
 def test_streaming_serves_blocks_as_they_come(s3, make_uplink):

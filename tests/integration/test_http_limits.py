@@ -300,8 +300,10 @@ def test_bodies_that_are_refused(make_site):
     assert gateway.get(PATH).body == BODY
 
 
-def test_mutated_requests_do_no_harm(make_site):
-    gateway = make_site(header_timeout="2s")
+def test_mutated_requests_do_no_harm(gateway, make_site):
+    # What is freed stays unusable for a while under ASan, by default 256 MB of it, in each thread 1 MB.
+    gateway.env["ASAN_OPTIONS"] = "quarantine_size_mb=1:thread_local_quarantine_size_kb=64:detect_stack_use_after_return=1"
+    make_site(header_timeout="2s")
     seeds = [p.read_bytes() for p in sorted((TREE / "tests/fuzz/corpus/http_request").iterdir())]
     seeds.append(REQUEST)
     chance = random.Random(20)
@@ -318,15 +320,22 @@ def test_mutated_requests_do_no_harm(make_site):
                 case 4: data[at:at] = chance.choice([b"\r\n", b"\0", b"%", b"A" * 3000, struct.pack("<Q", at)])
         return bytes(data)
 
-    for _ in range(200):
-        gateway.get(PATH)
+    def burst(count):
+        answered = 0
+        for _ in range(count):
+            with connect(gateway) as peer:
+                with contextlib.suppress(ConnectionError):
+                    peer.sendall(mutated())
+                    peer.shutdown(socket.SHUT_WR)
+                    answered += drain(peer).startswith(b"HTTP/1.1 ")
+        return answered
+
+    burst(500)
     before = gateway.rss()
-    for _ in range(scaled(10_000, 500)):
-        with connect(gateway) as peer:
-            with contextlib.suppress(ConnectionError):
-                peer.sendall(mutated())
-                peer.shutdown(socket.SHUT_WR)
-                drain(peer)
+    count = scaled(10_000, 500)
+    answered = burst(count)
+    print(f"{count} mutated requests, {answered} answered")
+    assert answered > count / 2, "hardly anything was answered: the test does not reach the parser"
     assert gateway.get(PATH).body == BODY
     assert gateway.rss() - before < 16 << 20
 
