@@ -51,15 +51,19 @@ elseif(CMAKE_BUILD_TYPE MATCHES "Rel")
   add_compile_options(-fstack-protector-strong)
 endif()
 
-# otagate_module(NAME [PUBLIC lib...] [PRIVATE lib...]): one folder, one static library.
-# Every .cpp of the folder belongs to it; a new file needs no change here.
+# otagate_module(NAME [PUBLIC lib...] [PRIVATE lib...] [ALONE file...]): one folder, one static library.
+# Every .cpp of the folder belongs to it; a new file needs no change here. The packages are built with
+# CMAKE_UNITY_BUILD, many files as one: ALONE are those whose file-local names clash with a neighbour's.
 function(otagate_module name)
-  cmake_parse_arguments(ARG "" "" "PUBLIC;PRIVATE" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "PUBLIC;PRIVATE;ALONE" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cpp")
   if(NOT sources)
     return()
   endif()
   add_library(otagate_${name} STATIC ${sources})
+  if(ARG_ALONE)
+    set_source_files_properties(${ARG_ALONE} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+  endif()
   target_include_directories(otagate_${name} PUBLIC "${PROJECT_SOURCE_DIR}/daemon")
   target_link_libraries(otagate_${name} PUBLIC ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE})
 endfunction()

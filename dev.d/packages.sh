@@ -16,7 +16,7 @@ packages_for() {
     build)
       echo "ca-certificates ccache cmake g++ mold ninja-build pkg-config python3" \
         "libboost$boost-dev libboost-json$boost-dev libboost-url$boost-dev" \
-        "libboost-filesystem$boost-dev libboost-system$boost-dev" \
+        "libboost-system$boost-dev" \
         "libcli11-dev libcoap3-dev libcurl4-openssl-dev libexpected-dev libfmt-dev libpugixml-dev" \
         "libspdlog-dev libsqlite3-dev libssl-dev libsystemd-dev libtomlplusplus-dev" \
         "prometheus-cpp-dev rapidjson-dev"
@@ -29,7 +29,9 @@ packages_for() {
     lint) echo "clang clang-format clang-tidy clang-tools shellcheck git" ;;
     fuzz) echo "clang libclang-rt-$llvm-dev lld" ;;
     bench) echo "libbenchmark-dev libcoap3-bin nginx-light procps python3-venv rclone sqlite3 varnish wrk" ;;
-    deb) echo "debhelper dpkg-dev fakeroot mmdebstrap systemd-container" ;;
+    deb) echo "debhelper dpkg-dev" ;;
+    roots) echo "mmdebstrap systemd-container" ;;
+    emulation) echo "qemu-user-static" ;;
     *) die "no package list for '$1'" ;;
   esac
 }

@@ -52,7 +52,8 @@ Result<void> give_to_group(const std::filesystem::path& path, const config::Api&
                     api.group, "the daemon's own user and root", path.string());
     return {};
   }
-  // The socket has the daemon's own group already: under the shipped unit, which forbids chown, the right one.
+  // The socket has the daemon's own group already: the right one under the shipped unit, which forbids
+  // chown.
   struct stat status {};
   if (::stat(path.c_str(), &status) == 0 && status.st_gid == group->gr_gid) return {};
   if (::chown(path.c_str(), static_cast<uid_t>(-1), group->gr_gid) != 0) {

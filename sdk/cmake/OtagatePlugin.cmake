@@ -60,7 +60,7 @@ function(otagate_add_plugin name)
   # plugin-manifest.cmake after.
   if(CMAKE_STRIP AND CMAKE_OBJCOPY)
     add_custom_command(TARGET ${target} POST_BUILD
-      COMMAND "$<IF:$<CONFIG:Release,RelWithDebInfo,MinSizeRel>,${CMAKE_COMMAND},true>"
+      COMMAND "$<IF:$<CONFIG:None,Release,RelWithDebInfo,MinSizeRel>,${CMAKE_COMMAND},true>"
               "-DPLUGIN=$<TARGET_FILE:${target}>" "-DOBJCOPY=${CMAKE_OBJCOPY}" "-DSTRIP=${CMAKE_STRIP}"
               -P "${cmake_dir}/plugin-strip.cmake"
       VERBATIM)
