@@ -105,13 +105,17 @@ Result<void> put_verification(Writer& db, const Digest& blob, std::string_view p
                               std::int64_t wall_ms) {
   return db.run(
       "INSERT INTO verification (blob, policy, verified, wall_ms) VALUES (?, ?, ?, ?)"
-      " ON CONFLICT (blob, policy) DO UPDATE SET verified = excluded.verified, wall_ms = excluded.wall_ms",
+      " ON CONFLICT (blob, policy) DO UPDATE SET verified = excluded.verified,"
+      " wall_ms = CASE excluded.wall_ms WHEN 0 THEN wall_ms ELSE excluded.wall_ms END",
       {blob, policy, static_cast<int>(level), wall_ms});
 }
 
-Result<std::optional<Verified>> find_verification(Reader& db, const Digest& blob, std::string_view policy) {
-  return db.one("SELECT verified FROM verification WHERE blob = ? AND policy = ?", {blob, policy},
-                [](const Row& row) { return static_cast<Verified>(row.i64(0)); });
+Result<std::optional<Verification>> find_verification(Reader& db, const Digest& blob,
+                                                      std::string_view policy) {
+  return db.one("SELECT verified, wall_ms FROM verification WHERE blob = ? AND policy = ?", {blob, policy},
+                [](const Row& row) {
+                  return Verification{static_cast<Verified>(row.i64(0)), row.i64(1)};
+                });
 }
 
 Result<void> put_pin(Writer& db, const Pin& pin) {

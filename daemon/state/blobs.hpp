@@ -70,9 +70,15 @@ Result<void> touch_blobs(Writer& db, std::span<const BlobUse> uses);
 
 // Verification is per (blob, policy): a policy is a store's or type's `require` plus its keys, named by the
 // caller (<= 256 bytes).
+// A wall_ms of 0 keeps the one there is.
 Result<void> put_verification(Writer& db, const Digest& blob, std::string_view policy, Verified level,
                               std::int64_t wall_ms);
-Result<std::optional<Verified>> find_verification(Reader& db, const Digest& blob, std::string_view policy);
+struct Verification {
+  Verified level = Verified::none;
+  std::int64_t wall_ms = 0;  // of the last whole hash, by a synchronised clock; 0: there was none
+};
+Result<std::optional<Verification>> find_verification(Reader& db, const Digest& blob,
+                                                      std::string_view policy);
 
 // A pin keeps a blob from eviction, also one that is not there yet. `owner` is "operator" or, later, a
 // deployment; one pin per owner.

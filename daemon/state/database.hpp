@@ -33,8 +33,8 @@ struct Options {
   std::size_t group = 1024;  // requests in one transaction at most
   std::chrono::milliseconds read_limit{100};
   // Checkpoint policy: a PASSIVE one after `idle` without a request once the WAL holds
-  // idle_checkpoint_bytes, and after thirty times `idle` whatever it holds; TRUNCATE above
-  // wal_limit_bytes even under load.
+  // idle_checkpoint_bytes, and after thirty times `idle` whatever it holds; above wal_limit_bytes even
+  // under load. The file is used again from its start and keeps its size, up to that limit.
   std::chrono::milliseconds idle{1000};
   std::uint64_t idle_checkpoint_bytes = 1 << 20;
   std::uint64_t wal_limit_bytes = 16 << 20;

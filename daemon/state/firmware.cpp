@@ -147,6 +147,24 @@ Result<CatalogPage> page_catalog(Reader& db, const CatalogQuery& query) {
   return page;
 }
 
+Result<UncachedPage> page_uncached(Reader& db, std::int64_t store, std::int64_t after, std::size_t limit) {
+  UncachedPage page;
+  std::size_t looked_at = 0;
+  auto done = db.each(
+      "SELECT f.id, f.size, f.store = ?2 AND NOT EXISTS"
+      " (SELECT 1 FROM blob b WHERE b.digest = f.blob AND b.state = 0)"
+      " FROM firmware f WHERE f.id > ?1 ORDER BY f.id LIMIT ?3",
+      {after, store, std::uint64_t{limit}}, [&](const Row& row) {
+        ++looked_at;
+        page.next = row.i64(0);
+        if (row.flag(2)) page.items.push_back({row.i64(0), row.optional_u64(1)});
+        return true;
+      });
+  if (!done) return fail(std::move(done).error());
+  if (looked_at < limit) page.next.reset();
+  return page;
+}
+
 Result<std::optional<Firmware>> get_firmware(Reader& db, std::int64_t id) {
   static const std::string kSql = joined({kColumns, kFrom, "WHERE f.id = ?"});
   return db.one(kSql, {id}, read_firmware);
@@ -171,6 +189,14 @@ Result<std::vector<Firmware>> firmware_of_triple(Reader& db, std::string_view na
       joined({kColumns, kFrom, "WHERE f.name = ? AND f.version = ? AND f.type = ? AND s.configured ORDER BY ",
               kWinnerFirst, " LIMIT ?"});
   return db.all(kSql, {name, version, type, kMostRows}, read_firmware);
+}
+
+Result<std::uint64_t> count_triple(Reader& db, std::string_view name, std::string_view version,
+                                   std::string_view type) {
+  auto rows = db.one("SELECT count(*) FROM firmware WHERE name = ? AND version = ? AND type = ?",
+                     {name, version, type}, [](const Row& row) { return row.u64(0); });
+  if (!rows) return fail(std::move(rows).error());
+  return **rows;
 }
 
 Result<std::int64_t> put_firmware(Writer& db, const Firmware& firmware) {

@@ -78,6 +78,18 @@ struct CatalogPage {
 };
 Result<CatalogPage> page_catalog(Reader& db, const CatalogQuery& query);
 
+// Of the `limit` rows with id > after, those of the store whose bytes are not in the cache. `next` is the
+// `after` of the next call, nullopt at the end; a page may be empty while next is not.
+struct UncachedPage {
+  struct Item {
+    std::int64_t id = 0;
+    std::optional<std::uint64_t> size{};
+  };
+  std::vector<Item> items{};
+  std::optional<std::int64_t> next{};
+};
+Result<UncachedPage> page_uncached(Reader& db, std::int64_t store, std::int64_t after, std::size_t limit);
+
 Result<std::optional<Firmware>> get_firmware(Reader& db, std::int64_t id);
 Result<std::vector<Firmware>> firmware_of_object(Reader& db, std::int64_t object);
 // Rows whose blob is `digest`, else whose expected digest is: who may see /blobs/sha256/<hex>. At most 64.
@@ -86,6 +98,10 @@ Result<std::vector<Firmware>> firmware_of_digest(Reader& db, const Digest& diges
 // All rows of one triple, winner first: where they conflict, who has what. At most 64.
 Result<std::vector<Firmware>> firmware_of_triple(Reader& db, std::string_view name, std::string_view version,
                                                  std::string_view type);
+
+// How many rows there are of one triple, of whatever store: most of the time one.
+Result<std::uint64_t> count_triple(Reader& db, std::string_view name, std::string_view version,
+                                   std::string_view type);
 
 // Inserts or updates by (object, name, version, type); returns the row's id.
 Result<std::int64_t> put_firmware(Writer& db, const Firmware& firmware);

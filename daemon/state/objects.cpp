@@ -10,9 +10,6 @@ namespace {
 constexpr std::string_view kColumns =
     "id, store, key, change_token, size, flags, digest, modified_ms, metadata, skipped";
 
-// Index entries looked at in one call: some milliseconds.
-constexpr std::size_t kVanishedScan = 10'000;
-
 std::string select(std::string_view where) {
   return std::string("SELECT ").append(kColumns).append(" FROM object ").append(where);
 }
@@ -47,11 +44,10 @@ bool SeenIds::contains(std::int64_t id) const {
 Result<std::vector<std::optional<Object>>> find_objects(Reader& db, std::int64_t store,
                                                         std::span<const std::string> keys) {
   assert(keys.size() <= kObjectPage);
-  const std::string sql = select("WHERE store = ? AND key = ?");
   std::vector<std::optional<Object>> objects;
   objects.reserve(keys.size());
   for (const std::string& key : keys) {
-    auto object = db.one(sql, {store, key}, read_object);
+    auto object = find_object(db, store, key);
     if (!object) return fail(std::move(object).error());
     objects.push_back(std::move(*object));
   }
@@ -59,11 +55,29 @@ Result<std::vector<std::optional<Object>>> find_objects(Reader& db, std::int64_t
 }
 
 Result<std::optional<Object>> find_object(Reader& db, std::int64_t store, std::string_view key) {
-  return db.one(select("WHERE store = ? AND key = ?"), {store, key}, read_object);
+  static const std::string kSql = select("WHERE store = ? AND key = ?");
+  return db.one(kSql, {store, key}, read_object);
 }
 
 Result<std::optional<Object>> get_object(Reader& db, std::int64_t id) {
-  return db.one(select("WHERE id = ?"), {id}, read_object);
+  static const std::string kSql = select("WHERE id = ?");
+  return db.one(kSql, {id}, read_object);
+}
+
+Result<std::vector<std::int64_t>> find_by_prefix(Reader& db, std::int64_t store, std::string_view prefix,
+                                                 std::size_t limit,
+                                                 const std::function<bool(std::string_view key)>& wanted) {
+  std::vector<std::int64_t> found;
+  std::size_t left = std::min(limit, kObjectPage);
+  auto done = db.each("SELECT id, key FROM object WHERE store = ? AND key >= ? ORDER BY key", {store, prefix},
+                      [&](const Row& row) {
+                        const std::string key = row.text(1);
+                        if (left-- == 0 || !key.starts_with(prefix)) return false;
+                        if (wanted(key)) found.push_back(row.i64(0));
+                        return true;
+                      });
+  if (!done) return fail(std::move(done).error());
+  return found;
 }
 
 Result<std::vector<Object>> page_objects(Reader& db, std::int64_t store, std::string_view after,
@@ -76,14 +90,22 @@ Result<std::vector<Object>> page_objects(Reader& db, std::int64_t store, std::st
   return db.all(sql, {store, after, most}, read_object);
 }
 
-Result<ObjectCounts> count_objects(Reader& db, std::int64_t store) {
-  const auto number = [](const Row& row) { return row.u64(0); };
-  auto objects = db.one("SELECT count(*) FROM object WHERE store = ?", {store}, number);
-  if (!objects) return fail(std::move(objects).error());
-  auto skipped =
-      db.one("SELECT count(*) FROM object WHERE store = ? AND skipped IS NOT NULL", {store}, number);
-  if (!skipped) return fail(std::move(skipped).error());
-  return ObjectCounts{**objects, **skipped};
+Result<CountPage> count_objects(Reader& db, std::int64_t store, std::string_view after, std::size_t limit,
+                                bool only_skipped) {
+  // Both are read from their index alone.
+  constexpr std::string_view kAny =
+      "SELECT count(*), max(key) FROM"
+      " (SELECT key FROM object WHERE store = ? AND key > ? ORDER BY key LIMIT ?)";
+  constexpr std::string_view kSkipped =
+      "SELECT count(*), max(key) FROM"
+      " (SELECT key FROM object WHERE store = ? AND key > ? AND skipped IS NOT NULL ORDER BY key LIMIT ?)";
+  auto page =
+      db.one(only_skipped ? kSkipped : kAny, {store, after, std::uint64_t{limit}}, [](const Row& row) {
+        return CountPage{row.u64(0), row.optional_text(1)};
+      });
+  if (!page) return fail(std::move(page).error());
+  if ((*page)->count < limit) (*page)->next.reset();
+  return std::move(**page);
 }
 
 Result<std::int64_t> put_object(Writer& db, const Object& object) {
@@ -98,12 +120,16 @@ Result<std::int64_t> put_object(Writer& db, const Object& object) {
        object.modified_ms, object.metadata, object.skipped});
 }
 
+Result<void> set_skipped(Writer& db, std::int64_t id, const std::optional<std::string>& skipped) {
+  return db.run("UPDATE object SET skipped = ? WHERE id = ?", {skipped, id});
+}
+
 Result<void> delete_object(Writer& db, std::int64_t id) {
   return db.run("DELETE FROM object WHERE id = ?", {id});
 }
 
 Result<VanishedPage> page_vanished(Reader& db, std::int64_t store, std::string_view after,
-                                   const SeenIds& seen) {
+                                   const SeenIds& seen, std::size_t limit) {
   // Only the index on (store, key) is read here; the row of an object that is still there is not.
   std::vector<std::int64_t> vanished;
   std::string last;
@@ -111,7 +137,7 @@ Result<VanishedPage> page_vanished(Reader& db, std::int64_t store, std::string_v
   bool more = false;
   auto done = db.each("SELECT id, key FROM object WHERE store = ? AND key > ? ORDER BY key", {store, after},
                       [&](const Row& row) {
-                        more = looked_at == kVanishedScan || vanished.size() == kObjectPage;
+                        more = looked_at == limit;
                         if (more) return false;
                         ++looked_at;
                         if (!seen.contains(row.i64(0))) vanished.push_back(row.i64(0));

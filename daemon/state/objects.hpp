@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -45,31 +46,43 @@ Result<std::vector<std::optional<Object>>> find_objects(Reader& db, std::int64_t
 Result<std::optional<Object>> find_object(Reader& db, std::int64_t store, std::string_view key);
 Result<std::optional<Object>> get_object(Reader& db, std::int64_t id);
 
+// The store's objects whose keys begin with `prefix`, in byte order, at most `limit` (bounded by
+// kObjectPage). Keys only are given to `wanted`: of the others the row is not read.
+Result<std::vector<std::int64_t>> find_by_prefix(Reader& db, std::int64_t store, std::string_view prefix,
+                                                 std::size_t limit,
+                                                 const std::function<bool(std::string_view key)>& wanted);
+
 // The store's objects with key > after, in byte order of the keys, at most `limit` (bounded by
 // kObjectPage). With only_skipped, those that are not firmware.
 Result<std::vector<Object>> page_objects(Reader& db, std::int64_t store, std::string_view after,
                                          std::size_t limit, bool only_skipped = false);
 
-struct ObjectCounts {
-  std::uint64_t objects = 0;
-  std::uint64_t skipped = 0;
+// How many of the next `limit` index entries with key > after there are; `next` is the `after` of the next
+// call, nullopt at the end. With only_skipped, of those that are not firmware.
+struct CountPage {
+  std::uint64_t count = 0;
+  std::optional<std::string> next{};
 };
-Result<ObjectCounts> count_objects(Reader& db, std::int64_t store);
+Result<CountPage> count_objects(Reader& db, std::int64_t store, std::string_view after, std::size_t limit,
+                                bool only_skipped = false);
 
 // Inserts or replaces by (store, key); `object.id` is ignored. Returns the row's id, which stays the same
 // for a key as long as the object exists. Its firmware rows are left to the caller.
 Result<std::int64_t> put_object(Writer& db, const Object& object);
 
+// Says why an object is not firmware, or that it is.
+Result<void> set_skipped(Writer& db, std::int64_t id, const std::optional<std::string>& skipped);
+
 // Deletes an object and its firmware rows.
 Result<void> delete_object(Writer& db, std::int64_t id);
 
-// Of the store's objects with key > after, the next that are not in `seen`: the vanished. `next` is the
-// `after` of the next call, nullopt at the end. A page may be empty while next is not.
+// Of the store's next `limit` objects with key > after, those that are not in `seen`: the vanished. `next`
+// is the `after` of the next call, nullopt at the end. A page may be empty while next is not.
 struct VanishedPage {
   std::vector<Object> objects{};
   std::optional<std::string> next{};
 };
 Result<VanishedPage> page_vanished(Reader& db, std::int64_t store, std::string_view after,
-                                   const SeenIds& seen);
+                                   const SeenIds& seen, std::size_t limit = kObjectPage);
 
 }  // namespace otagate::state

@@ -78,4 +78,11 @@ Result<void> add_store_traffic(Writer& db, std::int64_t store, std::uint64_t req
                 {requests, body_bytes, store});
 }
 
+Result<std::int64_t> prune_unconfigured(Writer& db, std::int64_t before_ms, std::size_t most) {
+  return db.run_counted(
+      "DELETE FROM object WHERE id IN (SELECT o.id FROM store s CROSS JOIN object o ON o.store = s.id"
+      " WHERE NOT s.configured AND s.last_sync_ms < ? LIMIT ?)",
+      {before_ms, std::uint64_t{most}});
+}
+
 }  // namespace otagate::state

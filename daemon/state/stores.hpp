@@ -45,6 +45,10 @@ Result<void> save_list_cursor(Writer& db, std::int64_t store, std::string_view c
 Result<std::int64_t> finish_sync(Writer& db, std::int64_t store, std::int64_t wall_ms);
 Result<void> fail_sync(Writer& db, std::int64_t store, std::int64_t wall_ms, std::string_view error);
 
+// Deletes objects, with their firmware, of stores that are not configured and were last listed before that
+// time (0: never listed). At most `most` in one call; returns how many. Only on a synchronised clock.
+Result<std::int64_t> prune_unconfigured(Writer& db, std::int64_t before_ms, std::size_t most);
+
 // Adds to the counters. Callers gather in memory and add now and then: one call is one row write.
 Result<void> add_store_traffic(Writer& db, std::int64_t store, std::uint64_t requests,
                                std::uint64_t body_bytes);

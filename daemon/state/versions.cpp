@@ -34,12 +34,11 @@ Result<std::optional<ObjectVersion>> find_version(Reader& db, const VersionKey& 
 }
 
 Result<std::string> settle_tag(Writer& db, const VersionKey& key, std::string_view tag) {
-  const Result<std::int64_t> id = version_id(db, key);
-  if (!id) return fail(id.error());
-  if (auto set = db.run("UPDATE object_version SET tag = ? WHERE id = ? AND tag IS NULL", {tag, *id}); !set)
-    return fail(std::move(set).error());
-  auto said = db.one("SELECT tag FROM object_version WHERE id = ?", {*id},
-                     [](const Row& row) { return row.text(0); });
+  auto said = db.one(
+      "INSERT INTO object_version (store, key, change_token, tag) VALUES (?, ?, ?, ?)"
+      " ON CONFLICT (store, key, change_token) DO UPDATE SET tag = COALESCE(tag, excluded.tag)"
+      " RETURNING tag",
+      {key.store, key.key, key.change_token, tag}, [](const Row& row) { return row.text(0); });
   if (!said) return fail(std::move(said).error());
   return std::move(**said);
 }

@@ -34,7 +34,7 @@ class WriterThread {
   Result<void> in_savepoint(const Database::Write& work);
   void finish(const Request& request, Result<void> outcome);
   std::optional<std::chrono::steady_clock::time_point> idle_until() const;
-  void checkpoint(bool truncate);
+  void checkpoint(int mode);
   void close();
 
   const Options options_;
@@ -43,7 +43,7 @@ class WriterThread {
 
   // Writer thread only. The log holds wal_bytes_ in frames; dirty_: not all of them are in the database.
   bool dirty_ = false;
-  std::uint64_t truncate_at_;
+  std::uint64_t checkpoint_at_;  // log size
   std::chrono::steady_clock::time_point last_commit_;
 
   // Written by the writer thread (write_errors_ by any), read by any.

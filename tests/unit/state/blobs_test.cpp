@@ -85,11 +85,18 @@ TEST_F(Blobs, VerificationIsPerPolicyAndGoesWithTheBlob) {
   const Digest digest = add("a");
   write([&](Writer& w) { return put_verification(w, digest, "require=digest", Verified::digest, 1); });
   write([&](Writer& w) { return put_verification(w, digest, "key=1", Verified::signature, 1); });
-  const auto level = [&](const char* policy) {
+  const auto found = [&](const char* policy) {
     return read([&](Reader& r) { return find_verification(r, digest, policy); });
+  };
+  const auto level = [&](const char* policy) -> std::optional<Verified> {
+    const auto verification = found(policy);
+    return verification ? std::optional(verification->level) : std::nullopt;
   };
   EXPECT_EQ(level("require=digest"), Verified::digest);
   EXPECT_EQ(level("key=1"), Verified::signature);
+  EXPECT_EQ(found("key=1")->wall_ms, 1);
+  write([&](Writer& w) { return put_verification(w, digest, "key=1", Verified::signature, 0); });
+  EXPECT_EQ(found("key=1")->wall_ms, 1);  // no clock, no new time
   EXPECT_EQ(level("key=2"), std::nullopt);
 
   add("a", 2);  // adopted once more: what is known of it stays

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include <fstream>
+#include <map>
 #include <string>
 
 #include "state/firmware.hpp"
@@ -82,9 +83,63 @@ TEST_F(Objects, ArePagedAndCounted) {
   EXPECT_THAT(keys("", 3, false), ElementsAre("a", "b", "c"));
   EXPECT_THAT(keys("c", 3, false), ElementsAre("d"));
   EXPECT_THAT(keys("", 3, true), ElementsAre("d"));
-  const auto counts = read([&](Reader& r) { return count_objects(r, far_); });
-  EXPECT_EQ(counts.objects, 4U);
-  EXPECT_EQ(counts.skipped, 1U);
+  const auto count = [&](std::string_view after, std::size_t limit, bool skipped) {
+    return read([&](Reader& r) { return count_objects(r, far_, after, limit, skipped); });
+  };
+  EXPECT_EQ(count("", 10, false).count, 4U);
+  EXPECT_FALSE(count("", 10, false).next);
+  EXPECT_EQ(count("", 3, false).count, 3U);
+  EXPECT_EQ(count("", 3, false).next, "c");
+  EXPECT_EQ(count("c", 3, false).count, 1U);
+  EXPECT_EQ(count("", 10, true).count, 1U);
+  EXPECT_EQ(count("d", 10, true).count, 0U);
+}
+
+TEST_F(Objects, AreFoundByPrefix) {
+  std::map<std::string, std::int64_t> ids;
+  for (const char* key : {"a/w.bin", "a/x", "a/x.bin", "a/x.json", "a/x2.bin", "a/y.bin"})
+    ids[key] = put(object(key));
+  std::vector<std::string> offered;
+  const auto found = read([&](Reader& r) {
+    offered.clear();
+    return find_by_prefix(r, far_, "a/x", 10, [&](std::string_view key) {
+      offered.emplace_back(key);
+      return key.ends_with(".bin");
+    });
+  });
+  EXPECT_THAT(offered, ElementsAre("a/x", "a/x.bin", "a/x.json", "a/x2.bin"));
+  EXPECT_THAT(found, ElementsAre(ids["a/x.bin"], ids["a/x2.bin"]));
+  const auto first = read(
+      [&](Reader& r) { return find_by_prefix(r, far_, "a/x", 2, [](std::string_view) { return true; }); });
+  EXPECT_THAT(first, ElementsAre(ids["a/x"], ids["a/x.bin"]));
+}
+
+TEST_F(Objects, UncachedFirmwareIsPagedByRowsLookedAt) {
+  const std::int64_t mine = put(object("k"));
+  Object other = object("k");
+  other.store = near_;
+  const std::int64_t theirs = put(other);
+  std::vector<std::int64_t> ids;
+  const auto add = [&](std::int64_t of, std::int64_t store, const char* version) {
+    ids.push_back(write([&](Writer& w) {
+      return put_firmware(w, {.object = of, .store = store, .name = "n", .version = version, .size = 7});
+    }));
+  };
+  add(mine, far_, "1");
+  add(theirs, near_, "2");
+  add(mine, far_, "3");
+  const auto page = [&](std::int64_t after, std::size_t limit) {
+    return read([&](Reader& r) { return page_uncached(r, far_, after, limit); });
+  };
+  const UncachedPage first = page(0, 2);
+  ASSERT_THAT(first.items, SizeIs(1));
+  EXPECT_EQ(first.items[0].id, ids[0]);
+  EXPECT_EQ(first.items[0].size, 7U);
+  EXPECT_EQ(first.next, ids[1]);
+  const UncachedPage second = page(*first.next, 2);
+  ASSERT_THAT(second.items, SizeIs(1));
+  EXPECT_EQ(second.items[0].id, ids[2]);
+  EXPECT_FALSE(second.next);
 }
 
 TEST_F(Objects, DeletedOnesTakeTheirFirmwareAlong) {

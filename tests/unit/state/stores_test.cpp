@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include "state/firmware.hpp"
+#include "state/objects.hpp"
 #include "unit/state/support.hpp"
 
 namespace otagate::state {
@@ -48,6 +50,29 @@ TEST_F(Stores, AddUpTheirTraffic) {
   const auto store = *read([](Reader& r) { return find_store(r, "near"); });
   EXPECT_EQ(store.requests, 4U);
   EXPECT_EQ(store.body_bytes, 5'000'000'001U);
+}
+
+TEST_F(Stores, ObjectsOfOneThatIsNoLongerConfiguredGoInTheEnd) {
+  const auto add = [&](std::int64_t store, const char* key) {
+    const std::int64_t id =
+        write([&](Writer& w) { return put_object(w, {.store = store, .key = key, .change_token = "1"}); });
+    write([&](Writer& w) {
+      return put_firmware(w, {.object = id, .store = store, .name = key, .version = "1"});
+    });
+  };
+  for (const char* key : {"a", "b", "c"}) add(near_, key);
+  add(far_, "d");
+  write([&](Writer& w) { return finish_sync(w, near_, 1000); });
+  write([&](Writer& w) { return finish_sync(w, far_, 1000); });
+  const StoreConfig configs[] = {{"far", "s3", 5}};
+  write([&](Writer& w) { return set_stores(w, configs); });
+  EXPECT_EQ(write([&](Writer& w) { return prune_unconfigured(w, 1000, 10); }), 0);  // not old enough
+  EXPECT_EQ(write([&](Writer& w) { return prune_unconfigured(w, 1001, 2); }), 2);
+  EXPECT_EQ(write([&](Writer& w) { return prune_unconfigured(w, 1001, 2); }), 1);
+  EXPECT_EQ(write([&](Writer& w) { return prune_unconfigured(w, 1001, 2); }), 0);
+  EXPECT_EQ(read([&](Reader& r) { return page_objects(r, far_, "", 10); }).size(), 1U);
+  EXPECT_TRUE(read([&](Reader& r) { return page_objects(r, near_, "", 10); }).empty());
+  EXPECT_FALSE(read([&](Reader& r) { return get_firmware(r, 1); }));
 }
 
 }  // namespace
