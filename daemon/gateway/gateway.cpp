@@ -3,12 +3,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <future>
 
-#include "config/options.hpp"
 #include "core/clock.hpp"
 #include "core/log.hpp"
-#include "gateway/option_source.hpp"
+#include "gateway/timedate.hpp"
 #include "state/blobs.hpp"
 #include "state/fills.hpp"
 #include "state/settings.hpp"
@@ -19,17 +17,15 @@ namespace otagate::gateway {
 
 namespace {
 
-constexpr std::string_view kOperator = "operator";
-constexpr std::chrono::milliseconds kStoreCloseGrace{5'000};
-constexpr std::chrono::milliseconds kTransportStart{10'000};
-constexpr std::chrono::milliseconds kReadyPatience{200};
+constexpr std::chrono::milliseconds kTransportReload{10'000};
 constexpr std::chrono::minutes kMaintenance{10};
+constexpr std::chrono::minutes kClockPoll{1};  // where others have to be asked about the clock
+constexpr std::chrono::milliseconds kClockTimeout{2'000};
 constexpr std::uint64_t kMaxVersionRows = 1'000'000;
-
-config::OptionsOwner owner_of(std::string_view kind, const std::string& name, const std::string& plugin,
-                              const config::Location& where) {
-  return {kind, name, plugin, &where};
-}
+// A store that is taken out of the configuration and put back finds its objects and what they were; after
+// that time they go, a few at each maintenance.
+constexpr std::chrono::milliseconds kKeepUnconfigured = std::chrono::hours(30 * 24);
+constexpr std::size_t kPruneAtOnce = 1000;
 
 }  // namespace
 
@@ -132,130 +128,6 @@ std::map<std::string, std::int64_t> Gateway::write_stores() {
   return ids;
 }
 
-void Gateway::start_store(const config::Store& store, std::int64_t id) {
-  journal_.set_store(store.name, id);
-  plugin::InstanceSpec spec{store.name, store.plugin, nullptr};
-  const auto refuse = [&](std::string reason) {
-    log("gateway").error("store {}: {}", store.name, reason);
-    registry_->refuse(spec, plugin::Kind::store, std::move(reason));
-  };
-  auto schema = registry_->options_schema(store.plugin, plugin::Kind::store);
-  if (!schema) return refuse(schema.error().message());
-  auto resolved = config::resolve_options(store.options, *schema,
-                                          owner_of("store", store.name, store.plugin, store.where));
-  if (!resolved.problems.empty()) return refuse(config::to_string(resolved.problems));
-  for (const config::Problem& warning : resolved.warnings) log("gateway").warn("{}", warning.to_string());
-  spec.options = make_option_source(std::move(resolved.options));
-  auto instance = registry_->create_store(spec, *this);
-  if (!instance) {
-    log("gateway").error("store {}: {}", store.name, instance.error().message());
-    return;
-  }
-
-  auto client = std::make_shared<StoreClient>(store.name, *instance, store.timeout);
-  cache_->set_rate_limit(store.name, store.bandwidth);
-  opener_->set_store(store, id, client);
-  const bool redirect = store.redirect && client->caps().has(OTAGATE_STORE_PRESIGN);
-  services_->set_redirect(store.name, redirect ? client : nullptr, store.expiry);
-  StoreRunner::Context context{db_,
-                               events_,
-                               journal_,
-                               [this] { catalog_changed(); },
-                               [this](std::int64_t firmware, std::function<void(bool)> done) {
-                                 catalog_.get(firmware, [this, done = std::move(done)](Result<Entry> entry) {
-                                   if (!entry) return done(false);
-                                   OpenOptions options;
-                                   options.prefetch = true;
-                                   opener_->open(
-                                       *entry, std::move(options),
-                                       [done](Result<cache::ReaderPtr> reader) { done(reader.has_value()); });
-                                 });
-                               },
-                               [this](std::uint64_t size) {
-                                 const std::uint64_t most = cache_max_size_.load(std::memory_order_relaxed);
-                                 return most == 0 || cache_->stats().blob_bytes + size <= most;
-                               }};
-  auto runner = std::make_shared<StoreRunner>(std::move(context), id, store, std::move(client));
-  runner->start();
-  const std::scoped_lock lock(mutex_);
-  stores_[store.name] = std::move(runner);
-}
-
-void Gateway::stop_store(const std::string& name) {
-  std::shared_ptr<StoreRunner> runner;
-  {
-    const std::scoped_lock lock(mutex_);
-    const auto found = stores_.find(name);
-    if (found != stores_.end()) {
-      runner = std::move(found->second);
-      stores_.erase(found);
-    }
-  }
-  opener_->remove_store(name);
-  services_->set_redirect(name, nullptr, {});
-  if (runner) {
-    runner->stop();
-    std::promise<void> closed;
-    runner->client()->instance().close(kStoreCloseGrace, [&] { closed.set_value(); });
-    closed.get_future().wait();
-  }
-  registry_->remove(name, plugin::Kind::store);
-}
-
-void Gateway::start_transport(const config::Transport& transport) {
-  plugin::InstanceSpec spec{transport.name, transport.plugin, nullptr};
-  const auto refuse = [&](std::string reason) {
-    log("gateway").error("transport {}: {}", transport.name, reason);
-    registry_->refuse(spec, plugin::Kind::transport, std::move(reason));
-  };
-  auto schema = registry_->options_schema(transport.plugin, plugin::Kind::transport);
-  if (!schema) return refuse(schema.error().message());
-  auto resolved = config::resolve_options(
-      transport.options, *schema, owner_of("transport", transport.name, transport.plugin, transport.where));
-  if (!resolved.problems.empty()) return refuse(config::to_string(resolved.problems));
-  for (const config::Problem& warning : resolved.warnings) log("gateway").warn("{}", warning.to_string());
-  spec.options = make_option_source(std::move(resolved.options));
-  auto instance = registry_->create_transport(spec, *services_);
-  if (!instance) {
-    log("gateway").error("transport {}: {}", transport.name, instance.error().message());
-    return;
-  }
-  {
-    const std::scoped_lock lock(mutex_);
-    transports_[transport.name] = *instance;
-  }
-  auto listening = std::make_shared<std::promise<void>>();
-  auto soon = listening->get_future();
-  (*instance)->start(kTransportStart, [name = transport.name, listening](Result<void> started) {
-    if (!started) log("gateway").error("transport {}: {}", name, started.error().message());
-    listening->set_value();
-  });
-  // Whoever is told that we are ready may connect at once. A transport that takes its time is not
-  // waited for: one that cannot bind says so and goes on by itself.
-  soon.wait_for(kReadyPatience);
-}
-
-void Gateway::stop_transports(const std::vector<std::string>& names, std::chrono::milliseconds drain) {
-  // All at once: the longest drain counts, not the sum.
-  std::vector<std::future<void>> closed;
-  for (const std::string& name : names) {
-    std::shared_ptr<plugin::TransportInstance> instance;
-    {
-      const std::scoped_lock lock(mutex_);
-      const auto found = transports_.find(name);
-      if (found == transports_.end()) continue;
-      instance = std::move(found->second);
-      transports_.erase(found);
-    }
-    auto done = std::make_shared<std::promise<void>>();
-    closed.push_back(done->get_future());
-    // The callback keeps the instance until it is closed.
-    instance->close(drain, [done, instance] { done->set_value(); });
-  }
-  for (std::future<void>& one : closed) one.wait();
-  for (const std::string& name : names) registry_->remove(name, plugin::Kind::transport);
-}
-
 std::vector<std::string> Gateway::reload(config::Config config) {
   const config::Diff diff = config::diff(config_, config);
   {
@@ -272,8 +144,10 @@ std::vector<std::string> Gateway::reload(config::Config config) {
   std::vector<std::string> gone = diff.transports.removed;
   gone.insert(gone.end(), diff.transports.changed.begin(), diff.transports.changed.end());
   stop_transports(gone, config_.daemon.drain_timeout);
-  for (const std::string& name : diff.stores.removed) stop_store(name);
-  for (const std::string& name : diff.stores.changed) stop_store(name);
+  gone = diff.stores.removed;
+  gone.insert(gone.end(), diff.stores.changed.begin(), diff.stores.changed.end());
+  stop_stores(gone);
+  for (const std::string& name : diff.stores.removed) journal_.remove_store(name);
 
   const auto ids = write_stores();
   const auto start = [&](const std::vector<std::string>& names) {
@@ -300,7 +174,7 @@ std::vector<std::string> Gateway::reload(config::Config config) {
   }
   for (const auto& transport : unchanged) {
     // Certificates and keys may be new although the configuration that names them is not.
-    transport->reload(kTransportStart, [](Result<void>) {});
+    transport->reload(kTransportReload, [](Result<void>) {});
     if (diff.credentials_changed) transport->credentials_changed();
   }
   catalog_changed();
@@ -333,7 +207,7 @@ void Gateway::stop() {
   stop_transports(transports, config_.daemon.drain_timeout);
   // Fills first: their sources are the stores.
   cache_->stop();
-  for (const std::string& name : stores) stop_store(name);
+  stop_stores(stores);
   registry_.reset();
 }
 
@@ -349,7 +223,20 @@ void Gateway::catalog_changed() {
 void Gateway::maintain() {
   std::unique_lock lock(maintain_mutex_);
   std::map<std::string, std::pair<std::uint64_t, std::uint64_t>> booked;  // requests, bytes already written
+  std::int64_t next = 0;
   while (!stopping_) {
+    // Under the unit's ProtectClock= the kernel may not be asked, and only timesyncd leaves a mark.
+    const bool ask = !kernel_clock_readable();
+    if (ask) {
+      lock.unlock();
+      report_clock_synchronised(timedate_synchronised(kClockTimeout).value_or(false));
+      lock.lock();
+    }
+    if (steady_ms() < next) {
+      maintain_wake_.wait_for(lock, kClockPoll, [&] { return stopping_; });
+      continue;
+    }
+    next = steady_ms() + std::chrono::milliseconds(kMaintenance).count();
     lock.unlock();
     if (clock_synchronised()) {
       const std::int64_t now = wall_ms();
@@ -362,6 +249,13 @@ void Gateway::maintain() {
       if (!pruned) return fail(pruned.error());
       return {};
     });
+    if (clock_synchronised()) {
+      db_.write([before = wall_ms() - kKeepUnconfigured.count()](state::Writer& db) -> Result<void> {
+        const auto pruned = state::prune_unconfigured(db, before, kPruneAtOnce);
+        if (!pruned) return fail(pruned.error());
+        return {};
+      });
+    }
     for (const StoreView& view : stores()) {
       auto& [requests, bytes] = booked[view.config.name];
       if (view.status.requests < requests) requests = bytes = 0;  // the store was started anew
@@ -377,128 +271,8 @@ void Gateway::maintain() {
       });
     }
     lock.lock();
-    maintain_wake_.wait_for(lock, kMaintenance, [&] { return stopping_; });
+    maintain_wake_.wait_for(lock, ask ? kClockPoll : kMaintenance, [&] { return stopping_; });
   }
-}
-
-// ------------------------------------------------------------------ queries
-
-Status Gateway::status() const {
-  Status status;
-  status.started_ms = started_ms_;
-  status.uptime_ms = steady_ms() - started_steady_ms_;
-  status.clock_synchronised = clock_synchronised();
-  {
-    const std::scoped_lock lock(config_mutex_);
-    if (!config_.files.empty()) status.config_file = config_.files.front();
-    status.reload_error = reload_error_;
-  }
-  if (!status.reload_error.empty())
-    status.problems.push_back("the last reload was refused: " + status.reload_error);
-  if (db_.stats().corrupt)
-    status.problems.emplace_back("the state database is damaged: run `otagate state check`");
-  for (const plugin::InstanceStatus& instance : instances()) {
-    if (instance.state == plugin::InstanceState::running || instance.state == plugin::InstanceState::stopped)
-      continue;
-    status.problems.push_back(instance.name + " (" + instance.plugin + ") is " +
-                              std::string(plugin::to_string(instance.state)) +
-                              (instance.reason.empty() ? "" : ": " + instance.reason));
-  }
-  for (const StoreView& store : stores()) {
-    if (!store.status.last_error.empty())
-      status.problems.push_back("store " + store.config.name +
-                                " could not be listed: " + store.status.last_error);
-  }
-  if (events_.lost() > 0)
-    status.problems.push_back(std::to_string(events_.lost()) + " events could not be recorded");
-  status.health = status.problems.empty() ? Health::ok : Health::degraded;
-  return status;
-}
-
-std::vector<plugin::PluginInfo> Gateway::plugins() const { return registry_->plugins(); }
-
-std::vector<plugin::InstanceStatus> Gateway::instances() const { return registry_->instances(); }
-
-std::vector<StoreView> Gateway::stores() const {
-  std::vector<StoreView> views;
-  const config::Config config = this->config();
-  const auto instances = registry_->instances();
-  for (const config::Store& store : config.stores) {
-    StoreView& view = views.emplace_back();
-    view.config = store;
-    view.state = plugin::InstanceState::stopped;
-    for (const plugin::InstanceStatus& instance : instances) {
-      if (instance.name != store.name || instance.interface != OTAGATE_STORAGE_1) continue;
-      view.state = instance.state;
-      view.reason = instance.reason;
-    }
-    const std::scoped_lock lock(mutex_);
-    if (const auto found = stores_.find(store.name); found != stores_.end())
-      view.status = found->second->status();
-  }
-  return views;
-}
-
-config::Config Gateway::config() const {
-  const std::scoped_lock lock(config_mutex_);
-  return config_;
-}
-
-void Gateway::sync_store(const std::string& name, std::function<void(Result<void>)> done) {
-  std::shared_ptr<StoreRunner> runner;
-  std::string names;
-  {
-    const std::scoped_lock lock(mutex_);
-    for (const auto& [key, value] : stores_) {
-      if (key == name) runner = value;
-      names += (names.empty() ? "" : ", ") + key;
-    }
-  }
-  if (!runner) {
-    done(fail(Code::not_found,
-              "no store " + name + " is running; there are: " + (names.empty() ? "none" : names)));
-    return;
-  }
-  runner->sync_now(std::move(done));
-}
-
-void Gateway::fetch(const Entry& entry, std::function<void(Result<Fetched>)> done) {
-  OpenOptions options;
-  options.refetch_rejected = true;
-  opener_->open(entry, std::move(options), [entry, done = std::move(done)](Result<cache::ReaderPtr> reader) {
-    if (!reader) {
-      done(fail(std::move(reader).error()));
-      return;
-    }
-    const auto digest = (*reader)->digest();
-    if (!digest) {
-      done(fail(Code::internal, "the blob has no digest although it is verified"));
-      return;
-    }
-    done(Fetched{entry, *digest, (*reader)->size().value_or(0)});
-  });
-}
-
-void Gateway::pin(const Digest& digest, std::string reason, std::function<void(Result<void>)> done) {
-  state::Pin pin{digest, std::string(kOperator), std::move(reason), wall_ms()};
-  db_.write([pin = std::move(pin)](state::Writer& db) { return state::put_pin(db, pin); },
-            [this, digest, done = std::move(done)](Result<void> outcome) {
-              if (outcome) cache_->pin(digest, kOperator);
-              done(std::move(outcome));
-            });
-}
-
-void Gateway::unpin(const Digest& digest, std::function<void(Result<void>)> done) {
-  db_.write(
-      [digest](state::Writer& db) -> Result<void> {
-        const auto deleted = state::delete_pin(db, digest, kOperator);
-        if (!deleted) return fail(deleted.error());
-        return *deleted ? Result<void>() : fail(Code::not_found, "that blob is not pinned by the operator");
-      },
-      [this, digest, done = std::move(done)](Result<void> outcome) {
-        if (outcome) cache_->unpin(digest, kOperator);
-        done(std::move(outcome));
-      });
 }
 
 // ------------------------------------------------------------------ what plugins say

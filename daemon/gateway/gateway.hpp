@@ -110,7 +110,7 @@ class Gateway final : public plugin::StorageListener, public plugin::InstanceLis
  private:
   Result<void> open_cache();
   void start_store(const config::Store& store, std::int64_t id);
-  void stop_store(const std::string& name);
+  void stop_stores(const std::vector<std::string>& names);
   void start_transport(const config::Transport& transport);
   void stop_transports(const std::vector<std::string>& names, std::chrono::milliseconds drain);
   std::map<std::string, std::int64_t> write_stores();

@@ -66,9 +66,15 @@ void Journal::set_store(const std::string& name, std::int64_t id) {
   stores_[name].id = id;
 }
 
+void Journal::remove_store(const std::string& name) {
+  const std::scoped_lock lock(mutex_);
+  stores_.erase(name);
+}
+
 void Journal::set_listed(const std::string& name, bool good) {
   const std::scoped_lock lock(mutex_);
-  stores_[name].listed = good;
+  // A listing that ends while its store is being removed does not bring it back.
+  if (const auto found = stores_.find(name); found != stores_.end()) found->second.listed = good;
 }
 
 void Journal::note_format(const cache::FillKey& key, std::string format) {
@@ -102,7 +108,8 @@ Result<std::vector<cache::BlobRecord>> Journal::known_blobs(state::Database& db)
         record.last_used_ms = row.used_ms;
         const auto level = state::find_verification(reader, row.digest, kFillPolicy);
         if (!level) return fail(level.error());
-        record.level = static_cast<cache::VerifyLevel>(level->value_or(state::Verified::length));
+        record.level = static_cast<cache::VerifyLevel>(*level ? (*level)->level : state::Verified::length);
+        if (*level) record.verified_ms = (*level)->wall_ms;
       }
       if (rows->size() < state::kBlobPage) after.reset();
       return records;
@@ -130,20 +137,19 @@ void Journal::fill_started(const cache::FillKey& key, std::string_view id, std::
 }
 
 void Journal::fill_ended(const cache::FillKey& key, std::string_view id, Code code, std::string_view reason) {
-  const auto store = store_id(key.store);
-  if (!store) return;
+  const auto store = store_id(key.store);  // none: it has gone while the fill ran
   {
     const std::scoped_lock lock(mutex_);
     formats_.erase(key.id());
   }
   db_.write(
-      [this, key, store = *store, id = std::string(id), code,
+      [this, key, store, id = std::string(id), code,
        reason = std::string(reason)](state::Writer& writer) -> Result<void> {
         if (const auto row = fill_rows_.extract(id)) {
           if (auto ended = state::end_fill(writer, row.mapped()); !ended) return ended;
         }
-        if (code != Code::rejected) return {};
-        const state::VersionKey version{store, key.object, key.change_token};
+        if (code != Code::rejected || !store) return {};
+        const state::VersionKey version{*store, key.object, key.change_token};
         if (auto kept = state::reject(writer, version, key.expected, reason, wall_ms()); !kept) return kept;
         // What peers hold under the old tag must never be completed with other bytes.
         const auto generation = state::retire_tag(writer, version);
@@ -174,8 +180,8 @@ void Journal::blob_added(const cache::BlobRecord& blob, const std::optional<cach
   db_.write(
       [blob, version, format, expected](state::Writer& writer) -> Result<void> {
         if (auto put = state::put_blob(writer, to_row(blob)); !put) return put;
-        if (auto put =
-                state::put_verification(writer, blob.digest, kFillPolicy, to_state(blob.level), wall_ms());
+        if (auto put = state::put_verification(writer, blob.digest, kFillPolicy, to_state(blob.level),
+                                               blob.verified_ms);
             !put)
           return put;
         if (version) {
@@ -200,8 +206,10 @@ void Journal::blob_removed(const Digest& digest, std::string_view, Done done) {
 }
 
 void Journal::blob_verified(const cache::BlobRecord& blob) {
-  db_.write([row = to_row(blob)](state::Writer& writer) {
-    return state::set_blob_file(writer, row.digest, row.file);
+  db_.write([row = to_row(blob), level = to_state(blob.level),
+             when = blob.verified_ms](state::Writer& writer) -> Result<void> {
+    if (auto set = state::set_blob_file(writer, row.digest, row.file); !set) return set;
+    return state::put_verification(writer, row.digest, kFillPolicy, level, when);
   });
 }
 

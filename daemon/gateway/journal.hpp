@@ -23,6 +23,8 @@ class Journal final : public cache::Journal, public cache::EventSink, public cac
 
   // The row of a configured store's name; fills of other names are not recorded.
   void set_store(const std::string& name, std::int64_t id);
+  // The store has gone from the configuration: nothing waits for a listing of it any longer.
+  void remove_store(const std::string& name);
   // Whether the store's last listing worked: while it did not, its blobs do not expire.
   void set_listed(const std::string& name, bool good);
   // What the verifier found out about the bytes of a fill, written with the blob.

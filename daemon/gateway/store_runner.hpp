@@ -4,12 +4,9 @@
 
 #include <condition_variable>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <optional>
-#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -19,7 +16,9 @@
 #include "gateway/events.hpp"
 #include "gateway/interpret.hpp"
 #include "gateway/journal.hpp"
+#include "gateway/prefetcher.hpp"
 #include "gateway/store_client.hpp"
+#include "gateway/store_scope.hpp"
 #include "state/database.hpp"
 
 namespace otagate::gateway {
@@ -58,7 +57,9 @@ class StoreRunner {
   StoreRunner& operator=(const StoreRunner&) = delete;
 
   void start();
-  // Ends the listing in progress at the next page; returns when the thread has ended. Idempotent.
+  // Ends the listing in progress when the call to the store that it waits for has ended.
+  void ask_stop();
+  // The same; returns when the thread has ended. Idempotent.
   void stop();
 
   // Lists as soon as possible. `done` is called with the outcome of a listing that began after this call;
@@ -73,19 +74,9 @@ class StoreRunner {
   StoreStatus status() const;
 
  private:
-  struct Sync;  // one listing in progress
-
   void run();
   Result<void> sync();
-  Result<void> list(Sync& sync);
-  Result<void> take_page(Sync& sync, std::vector<plugin::Object> objects);
-  Result<void> forget_vanished(Sync& sync);
-  Result<void> find_described(Sync& sync);
-  Result<void> read_indexes(Sync& sync);
-  Result<void> examine(Sync& sync);
-  Result<void> examine_batch(Sync& sync, const std::vector<std::int64_t>& ids);
-  void prefetch_missing();
-  void pump_prefetch();
+  void set_phase(std::string phase);
   bool stopping() const;
 
   Context context_;
@@ -95,8 +86,7 @@ class StoreRunner {
   const bool local_;
   const bool prefetches_;
   const Interpreter interpreter_;
-  StoreIndexes indexes_;       // runner thread only
-  bool indexes_read_ = false;  // runner thread only
+  KnownIndexes known_;  // runner thread only
 
   // What callbacks touch that may outlive the runner; all under its mutex.
   struct Shared {
@@ -107,11 +97,10 @@ class StoreRunner {
     bool pump = false;  // a prefetch has ended
     std::vector<std::function<void(Result<void>)>> asked;
     StoreStatus status;
-    std::int64_t next_ms = 0;        // steady time of the next listing
-    std::deque<std::int64_t> queue;  // firmware ids to prefetch
-    std::uint32_t running = 0;       // prefetches
+    std::int64_t next_ms = 0;  // steady time of the next listing
   };
   const std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();
+  Prefetcher prefetcher_;
   std::thread thread_;
 };
 
