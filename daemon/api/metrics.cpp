@@ -129,7 +129,7 @@ void add_state(Collector& out, const state::Stats& stats) {
 
 }  // namespace
 
-std::string render_metrics(const Backend& backend) {
+std::string render_metrics(const Backend& backend, const ServerCounters& server) {
   Collector out;
   const StatusView status = backend.status();
   out.gauge("otagate_info", "The daemon's version.", 1, {{"version", status.version}, {"name", status.name}});
@@ -142,6 +142,12 @@ std::string render_metrics(const Backend& backend) {
   add_stores(out, backend.stores());
   add_instances(out, backend.instances());
   add_state(out, backend.state_stats());
+  out.gauge("otagate_event_loop_lag_seconds", "How late the last timer of the event loop was.",
+            static_cast<double>(server.lag_us) / 1e6, {{"loop", "api"}});
+  for (std::size_t digit = 1; digit < server.answers.size(); ++digit) {
+    out.counter("otagate_api_requests_total", "Answers of the admin API, by class of their status.",
+                static_cast<double>(server.answers[digit]), {{"status", std::to_string(digit) + "xx"}});
+  }
   return out.text();
 }
 

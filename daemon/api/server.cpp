@@ -5,12 +5,10 @@
 #include <sys/un.h>
 
 #include <atomic>
-#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <filesystem>
 #include <mutex>
@@ -18,6 +16,7 @@
 #include <thread>
 
 #include "api/handlers.hpp"
+#include "api/loop.hpp"
 #include "api/metrics.hpp"
 #include "api/session.hpp"
 #include "core/log.hpp"
@@ -29,6 +28,7 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr std::chrono::seconds kBindRetry{5};
+constexpr std::chrono::seconds kTick{1};
 constexpr std::size_t kMaxSessions = 256;
 
 using Protocol = asio::generic::stream_protocol;
@@ -69,7 +69,7 @@ class ServerImpl final : public Server {
       : settings_(std::move(settings)), backend_(backend), router_(make_router(backend)) {}
 
   ~ServerImpl() override {
-    asio::post(io_, [this] {
+    loop_->post([this] {
       stopping_ = true;
       boost::system::error_code ignored;
       for (const auto& listener : listeners_) {
@@ -77,9 +77,10 @@ class ServerImpl final : public Server {
         listener->retry.cancel();
       }
       for (const auto& session : sessions_) session->close();
+      tick_.cancel();
     });
     if (thread_.joinable()) thread_.join();
-    boost::system::error_code ignored;
+    loop_->close();
     std::error_code gone;
     std::filesystem::remove(settings_.api.socket, gone);
   }
@@ -88,6 +89,7 @@ class ServerImpl final : public Server {
     if (auto opened = open_socket(); !opened) return opened;
     if (settings_.api.listen) add_tcp("api", *settings_.api.listen, SessionKind::admin_tcp);
     if (settings_.metrics.listen) add_tcp("metrics", *settings_.metrics.listen, SessionKind::metrics);
+    tick();
     thread_ = std::thread([this] { io_.run(); });
     return {};
   }
@@ -203,15 +205,28 @@ class ServerImpl final : public Server {
         });
   }
 
+  // Measures how late the loop is: what blocks it shows here.
+  void tick() {
+    tick_.expires_after(kTick);
+    tick_.async_wait([this](boost::system::error_code error) {
+      if (error || stopping_) return;
+      const auto late = asio::steady_timer::clock_type::now() - tick_.expiry();
+      loop_->counters().lag_us = std::chrono::duration_cast<std::chrono::microseconds>(late).count();
+      tick();
+    });
+  }
+
   SessionContext context() {
-    return {io_, backend_, router_, settings_.api.token.reveal(),
+    return {loop_, backend_, router_, settings_.api.token.reveal(),
             [this](const std::shared_ptr<Session>& session) { sessions_.erase(session); }};
   }
 
   const Settings settings_;
   Backend& backend_;
   const Router router_;
-  asio::io_context io_{1};
+  const std::shared_ptr<Loop> loop_ = std::make_shared<Loop>();
+  asio::io_context& io_ = loop_->io();
+  asio::steady_timer tick_{io_};
   std::vector<std::shared_ptr<Listener>> listeners_;
   std::set<std::shared_ptr<Session>> sessions_;  // io thread only, as all below but problems_
   bool stopping_ = false;

@@ -3,8 +3,6 @@
 #include <openssl/crypto.h>
 
 #include <boost/asio/generic/stream_protocol.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -19,6 +17,7 @@
 #include <deque>
 #include <optional>
 
+#include "api/loop.hpp"
 #include "api/metrics.hpp"
 #include "api/views.hpp"
 
@@ -54,8 +53,8 @@ class SessionImpl final : public Session {
   SessionImpl(int socket, int family, SessionKind kind, SessionContext context)
       : context_(std::move(context)),
         kind_(kind),
-        socket_(context_.io, Protocol(family, 0), socket),
-        timer_(context_.io) {}
+        socket_(context_.loop->io(), Protocol(family, 0), socket),
+        timer_(context_.loop->io()) {}
 
   void run() override { read(); }
 
@@ -67,7 +66,7 @@ class SessionImpl final : public Session {
     socket_.shutdown(asio::socket_base::shutdown_both, ignored);
     socket_.close(ignored);
     timer_.cancel();
-    asio::post(context_.io, [self = shared(), ended = context_.ended] { ended(self); });
+    context_.loop->post([self = shared(), ended = context_.ended] { ended(self); });
   }
 
  private:
@@ -134,7 +133,7 @@ class SessionImpl final : public Session {
     }
     const std::string_view method(request.method_string().data(), request.method_string().size());
     context_.router.route(method, target, request.body(), [self = shared()](Response response) {
-      asio::post(self->context_.io, [self, response = std::move(response)]() mutable {
+      self->context_.loop->post([self, response = std::move(response)]() mutable {
         if (!self->closed_) self->send(std::move(response));
       });
     });
@@ -143,7 +142,8 @@ class SessionImpl final : public Session {
   void serve_metrics(std::string_view target) {
     const std::string_view path = target.substr(0, target.find('?'));
     if (path == "/metrics") {
-      send({200, "text/plain; version=0.0.4; charset=utf-8", render_metrics(context_.backend), 0});
+      send({200, "text/plain; version=0.0.4; charset=utf-8",
+            render_metrics(context_.backend, context_.loop->counters()), 0});
     } else if (path == "/healthz") {
       send({200, "text/plain; charset=utf-8", "ok\n", 0});
     } else if (path == "/readyz") {
@@ -157,6 +157,8 @@ class SessionImpl final : public Session {
   }
 
   void send(Response response) {
+    if (kind_ != SessionKind::metrics)
+      ++context_.loop->counters().answers[std::min<std::size_t>(response.status / 100, 5)];
     answer_.emplace();
     answer_->version(11);
     answer_->result(response.status);
@@ -212,8 +214,8 @@ class SessionImpl final : public Session {
         "Connection: close\r\n\r\n");
     // First follow, then read what was before: what comes in between is in both and dropped by sequence.
     std::weak_ptr<SessionImpl> weak = shared();
-    follower_ = context_.backend.follow([weak, &io = context_.io](const state::Event& event) {
-      asio::post(io, [weak, event] {
+    follower_ = context_.backend.follow([weak, loop = context_.loop](const state::Event& event) {
+      loop->post([weak, event] {
         if (const auto self = weak.lock()) self->on_event(event);
       });
     });
@@ -235,7 +237,7 @@ class SessionImpl final : public Session {
     query.after = streamed_;
     query.limit = state::kEventPage;
     context_.backend.events(query, [self = shared()](Result<std::vector<state::Event>> events) {
-      asio::post(self->context_.io, [self, events = std::move(events)] {
+      self->context_.loop->post([self, events = std::move(events)] {
         if (self->closed_) return;
         if (!events) {
           self->close();

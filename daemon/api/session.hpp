@@ -8,11 +8,9 @@
 #include "api/backend.hpp"
 #include "api/http.hpp"
 
-namespace boost::asio {
-class io_context;
-}
-
 namespace otagate::api {
+
+class Loop;
 
 enum class SessionKind {
   admin_socket,  // access was the file's
@@ -23,8 +21,8 @@ enum class SessionKind {
 class Session;
 
 struct SessionContext {
-  boost::asio::io_context& io;
-  Backend& backend;
+  std::shared_ptr<Loop> loop;
+  Backend& backend;  // this and what follows: only on the loop's thread, and not once it is closed
   const Router& router;
   std::string token;
   std::function<void(const std::shared_ptr<Session>&)> ended;  // on the io thread

@@ -1,5 +1,7 @@
 # ctest-timeout: 300
 """The admin API against its own description, the client, reloads, and what must never be seen."""
+import contextlib
+import http.client
 import json
 import os
 import re
@@ -158,6 +160,13 @@ def test_metrics_and_health(site, gateway):
     assert metrics["otagate_healthy"] == 1
     assert any(name.startswith("otagate_store_up{") and value == 1 for name, value in metrics.items())
     assert metrics["otagate_cache_blobs"] >= 1
+    assert 0 <= metrics['otagate_event_loop_lag_seconds{loop="api"}'] < 30
+    answered = 'otagate_api_requests_total{status="%dxx"}'
+    gateway.api("/status")
+    assert gateway.api_request("/api/v1/no/such/thing").status == 404
+    after = gateway.metrics()
+    assert after[answered % 2] >= metrics[answered % 2] + 1
+    assert after[answered % 4] >= metrics[answered % 4] + 1
 
 
 def test_the_client_speaks_for_people_and_for_programs(site, gateway, build_dir):
@@ -291,3 +300,34 @@ def test_sigterm_ends_in_time_with_stalled_readers(gateway, tmp_path):
     for one in stalled:
         one.close()
     assert took < 3.5, f"it took {took:.1f} s; drain_timeout is 2 s"
+
+
+def test_a_store_that_never_answers_holds_up_nobody_who_stops(gateway):
+    """The call in progress is cancelled, and the reply that comes when the admin API has gone reaches nobody."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(64)
+        secret = gateway.folder / "secret"
+        secret.write_text("secret")
+        options = {"endpoint": f"http://127.0.0.1:{silent.getsockname()[1]}", "bucket": "silent", "region": "us-east-1",
+                   "access_key": "A", "secret_key": {"file": str(secret)}}
+        for name in ("one", "two", "three"):
+            gateway.add_store(name, "s3", options, timeout="10m")
+        gateway.start()
+        asked = []
+
+        def sync(name):
+            with contextlib.suppress(OSError, http.client.HTTPException, AssertionError):
+                asked.append(name)
+                gateway.api(f"/stores/{name}/sync", "POST", timeout=60)
+
+        threads = [threading.Thread(target=sync, args=[name]) for name in ("one", "two", "three") for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        eventually(lambda: len(asked) == len(threads) and
+                   all(store["phase"] == "listing" for store in gateway.api("/stores")["items"]), 20, what="listings")
+        before = time.monotonic()
+        gateway.stop()
+        assert time.monotonic() - before < 15
+        for thread in threads:
+            thread.join()

@@ -1,0 +1,46 @@
+// The event loop of the admin API, shared with whoever may still answer when the server has gone.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <mutex>
+#include <utility>
+
+#include "api/metrics.hpp"
+
+namespace otagate::api {
+
+// One thread runs it. Whoever holds it may post for as long as it likes: what comes after close() is
+// dropped, and its captures are destroyed by the poster. Sessions and late replies keep the loop alive,
+// because sockets and timers must not outlive it.
+class Loop {
+ public:
+  boost::asio::io_context& io() { return io_; }
+  ServerCounters& counters() { return counters_; }
+
+  // Runs `work` on the loop's thread; drops it once the loop is closed. Any thread.
+  template <class Work>
+  void post(Work work) {
+    const std::scoped_lock lock(mutex_);
+    if (!closed_) boost::asio::post(io_, std::move(work));
+  }
+
+  // After the thread has ended: nothing more comes in, and what came in meanwhile is run here, so that no
+  // session is held by a loop that it holds itself.
+  void close() {
+    {
+      const std::scoped_lock lock(mutex_);
+      closed_ = true;
+    }
+    io_.restart();
+    io_.run();
+  }
+
+ private:
+  boost::asio::io_context io_{1};
+  ServerCounters counters_;
+  std::mutex mutex_;
+  bool closed_ = false;  // under mutex_
+};
+
+}  // namespace otagate::api
