@@ -1,10 +1,10 @@
 // otagated: the composition root. Reads the configuration, puts the parts together, and turns signals
 // into reloads and an orderly end.
-#include <malloc.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <cstdio>
@@ -22,6 +22,7 @@
 #include "main/admin.hpp"
 #include "main/check.hpp"
 #include "main/logging.hpp"
+#include "main/memory.hpp"
 #include "main/notify.hpp"
 #include "state/database.hpp"
 
@@ -37,6 +38,9 @@ struct Arguments {
   std::filesystem::path config = "/etc/otagate/otagate.toml";
   bool check = false;
 };
+
+// Milliseconds after which the start is over and what it needed is given back.
+constexpr std::int64_t kSettled = 1'500;
 
 // The signals that the control thread waits for; blocked in every thread.
 sigset_t control_signals() {
@@ -117,13 +121,19 @@ class Daemon {
     const sigset_t signals = control_signals();
     const std::uint64_t watchdog = watchdog_usec();
     const std::int64_t tick_ms = watchdog == 0 ? 10'000 : static_cast<std::int64_t>(watchdog / 2000);
+    bool settled = false;
     for (;;) {
       // A gateway that cannot say how it does is stuck: then the watchdog may bite.
       const gateway::Status status = gateway.status();
       if (watchdog != 0) notify_watchdog();
       notify_status(status.problems.empty() ? "ok" : "degraded: " + status.problems.front());
-      const timespec wait{tick_ms / 1000, (tick_ms % 1000) * 1'000'000};
+      const std::int64_t wait_ms = settled ? tick_ms : std::min(tick_ms, kSettled);
+      const timespec wait{wait_ms / 1000, (wait_ms % 1000) * 1'000'000};
       const int signal = ::sigtimedwait(&signals, nullptr, &wait);
+      if (signal == -1 && !settled) {
+        settled = true;
+        give_back_memory();
+      }
       if (signal == SIGTERM || signal == SIGINT) return;
       if (signal == SIGHUP) reload(gateway);
       if (restart_) return;
@@ -194,10 +204,8 @@ int main(int argc, char** argv) {
     return 0;
   }
 
-  // Before any thread starts. Each arena keeps what its threads once needed; two are enough for threads
-  // that wait most of the time.
-  ::mallopt(M_ARENA_MAX, 2);
-  // So that all inherit it.
+  limit_arenas();
+  // Before any thread starts, so that all inherit it.
   const sigset_t signals = control_signals();
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
