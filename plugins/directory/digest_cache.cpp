@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 #include <memory>
 #include <system_error>
 #include <vector>
@@ -12,18 +13,59 @@
 
 namespace otagate::directory {
 
+namespace {
+
+constexpr char kHex[] = "0123456789abcdef";
+
+std::string to_hex(const unsigned char* bytes, std::size_t size) {
+  std::string text;
+  text.reserve(size * 2);
+  for (std::size_t i = 0; i < size; ++i) {
+    text += kHex[bytes[i] >> 4];
+    text += kHex[bytes[i] & 15];
+  }
+  return text;
+}
+
+unsigned nibble(char digit) {
+  return static_cast<unsigned>(digit <= '9' ? digit - '0' : digit - 'a' + 10) & 15U;
+}
+
+}  // namespace
+
+// 128 bits of a SHA-256: nobody finds two files that share them.
+DigestCache::Id DigestCache::id_of(const std::string& key, const std::string& token) {
+  const std::string text = key + '\0' + token;
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned size = 0;
+  if (EVP_Digest(text.data(), text.size(), digest, &size, EVP_sha256(), nullptr) != 1) {
+    throw sdk::Failure(OTAGATE_INTERNAL, "SHA-256 is not available");
+  }
+  Id id{};
+  std::memcpy(id.data(), digest, sizeof(id));
+  return id;
+}
+
 std::string DigestCache::find(const std::string& key, const std::string& token) {
+  const Id id = id_of(key, token);
   const std::scoped_lock lock(mutex_);
-  const auto entry = entries_.find(key);
-  if (entry == entries_.end() || entry->second.token != token) return {};
+  const auto entry = entries_.find(id);
+  if (entry == entries_.end()) return {};
   entry->second.run = run_;
-  return entry->second.sha256;
+  return to_hex(entry->second.sha256.data(), entry->second.sha256.size());
 }
 
 void DigestCache::remember(const std::string& key, const std::string& token, const std::string& sha256) {
+  const Id id = id_of(key, token);
+  Entry entry;
+  if (sha256.size() != entry.sha256.size() * 2) return;
+  for (std::size_t i = 0; i < entry.sha256.size(); ++i) {
+    entry.sha256[i] = static_cast<unsigned char>(nibble(sha256[2 * i]) << 4 | nibble(sha256[2 * i + 1]));
+  }
   const std::scoped_lock lock(mutex_);
-  if (entries_.size() >= kMaxEntries && !entries_.contains(key)) return;
-  entries_[key] = {token, sha256, run_};
+  if (entries_.size() >= kMaxEntries && !entries_.contains(id)) return;
+  entry.run = run_;
+  entries_[id] = entry;
 }
 
 void DigestCache::begin_run() {
@@ -53,13 +95,7 @@ std::string file_sha256(int fd, const std::function<bool()>& stopped) {
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned size = 0;
   EVP_DigestFinal_ex(hash.get(), digest, &size);
-  static constexpr char kHex[] = "0123456789abcdef";
-  std::string text;
-  for (unsigned i = 0; i < size; ++i) {
-    text += kHex[digest[i] >> 4];
-    text += kHex[digest[i] & 15];
-  }
-  return text;
+  return to_hex(digest, size);
 }
 
 }  // namespace otagate::directory

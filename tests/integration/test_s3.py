@@ -42,7 +42,7 @@ def test_keys_of_all_kinds_are_served_byte_identical(gateway, s3):
         data = image(300_000 + number, seed=number)
         s3.put(key, data, name=f"n{number}", version="1.0.0", type="t")
         digests[f"n{number}"] = sha256(data)
-    start(gateway, s3, metadata="always")
+    start(gateway, s3)
     for name, digest in digests.items():
         gateway.wait_firmware(name, "1.0.0", type="t")
         assert sha256(curl(gateway.url(f"/firmware/{name}/1.0.0"))) == digest
@@ -108,7 +108,7 @@ def test_a_replaced_object_is_the_new_firmware(gateway, s3):
 
 def test_a_digest_in_the_metadata_that_is_wrong_rejects(gateway, s3):
     s3.put("t/fw-1.0.0.bin", image(300_000, seed=1), sha256=sha256(b"something else"))
-    start(gateway, s3, metadata="always")
+    start(gateway, s3)  # the pattern gives name and version: the digest counts all the same
     gateway.wait_firmware("fw", "1.0.0")
     # Whoever follows the fill is cut short of the held tail; whoever comes after it is refused.
     try:
@@ -129,6 +129,16 @@ def test_wrong_credentials_are_told(gateway, s3):
         what="the reason in the status",
     )
     assert "not-the-secret-at-all" not in json.dumps(store) + gateway.log
+
+
+def test_other_patterns_make_another_catalog_of_the_same_objects(gateway, s3):
+    s3.put("esp32/probe-1.2.3.bin", image(1000))
+    start(gateway, s3)
+    gateway.wait_firmware("probe", "1.2.3", type="esp32")
+    gateway.config["store"][0]["pattern"] = ["{name}/probe-{version}.bin"]
+    gateway.reload()
+    eventually(lambda: [one["name"] for one in gateway.catalog()] == ["esp32"], 20,
+               what="the object read by the new pattern")
 
 
 def test_tls_with_a_certificate_of_ones_own(gateway, owner, tmp_path):
