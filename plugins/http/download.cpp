@@ -167,7 +167,10 @@ void Connection::on_opened(sdk::Outcome<sdk::Reader> outcome) {
     reader_.close();
     return refuse_outcome(OTAGATE_REJECTED, 0, "");
   }
-  if (!reader_.tag().empty() && reader_.tag() != entry_->firmware.tag) {
+  // By its digest a blob has the digest for a tag, whatever tag the path has that it is known by.
+  const sdk::Firmware& firmware = entry_->firmware;
+  const bool same_bytes = !firmware.sha256.empty() && reader_.sha256() == firmware.sha256;
+  if (!reader_.tag().empty() && reader_.tag() != firmware.tag && !same_bytes) {
     // Replaced since it was resolved: what was said about it no longer holds.
     worker_.drop_entry(*entry_);
     reader_.close();
@@ -314,6 +317,7 @@ void Connection::pump() {
     }
     if (turn >= kTurn) return set_state(State::kSending, EPOLLOUT);
     ssize_t count = 0;
+    bool full = false;
     if (text_sent_ < piece.text.size()) {
       const std::string_view text = std::string_view(piece.text).substr(text_sent_);
       count = stream_.write(text, piece.length > 0 || piece_ + 1 < pieces_.size());
@@ -338,6 +342,8 @@ void Connection::pump() {
       if (count > 0) {
         piece.offset += static_cast<std::uint64_t>(count);
         piece.length -= static_cast<std::uint64_t>(count);
+        // It would only say EAGAIN; a file that has been cut shows next time.
+        full = static_cast<std::uint64_t>(count) < size;
       }
     }
     if (count == Stream::kBlocked) return set_state(State::kSending, stream_.events());
@@ -346,6 +352,7 @@ void Connection::pump() {
     worker_.counts.bytes += static_cast<std::uint64_t>(count);
     window_bytes_ += static_cast<std::uint64_t>(count);
     moved_ms_ = worker_.loop().now_ms();
+    if (full) return set_state(State::kSending, EPOLLOUT);
   }
   sent();
 }
