@@ -10,21 +10,10 @@ namespace {
 // At most a tenth of the time goes into waiting for the host, after a burst that clients do not notice.
 constexpr std::chrono::milliseconds kWaitBurst{1000};
 constexpr int kWaitShare = 10;
+// The link to the next page leaves out a limit that is the default.
+static_assert(kDefaultPage == plugins::kDefaultPage && kMaxPage == plugins::kMaxPage);
 // A "no" that was not taken back by a new catalog version is asked again all the same.
 constexpr std::chrono::seconds kAskAgain{10};
-
-std::string next_page(const CatalogQuery& query, std::string_view cursor) {
-  if (cursor.empty()) return {};
-  std::string path = "/firmware?";
-  const auto add = [&](std::string_view key, std::string_view value) {
-    if (!value.empty()) path.append(key).append(plugins::percent_encode(value)).append("&");
-  };
-  add("name=", query.name);
-  add("type=", query.type);
-  add("store=", query.store);
-  if (query.limit != kDefaultPage) add("limit=", std::to_string(query.limit));
-  return path + "cursor=" + plugins::percent_encode(cursor);
-}
 
 }  // namespace
 
@@ -117,10 +106,10 @@ void Routes::refresh(Route& route) {
 
 void Routes::on_catalog(Route& route, Outcome<FirmwarePage> outcome) {
   if (!outcome) return fail(route, outcome.status, outcome.retry_after_ms);
-  const CatalogQuery query{
-      .name = route.name, .type = route.type, .store = route.store, .cursor = {}, .limit = route.limit};
+  const plugins::CatalogPage page{
+      .name = route.name, .type = route.type, .store = route.store, .limit = route.limit};
   auto document = std::make_shared<Document>(
-      plugins::catalog_json(outcome.value.items, next_page(query, outcome.value.cursor)), kJson);
+      plugins::catalog_json(outcome.value.items, plugins::next_page_path(page, outcome.value.cursor)), kJson);
   document->max_szx = route.max_szx;
   std::string tag(document->etag.begin(), document->etag.end());
   if (tag == route.tag && route.current) return settle(route, route.current, std::move(tag));

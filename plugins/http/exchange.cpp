@@ -17,8 +17,6 @@ namespace {
 // A request that still lacks something after so many replies of the host is chasing a catalog that
 // changes faster than it can be read.
 constexpr unsigned kMaxRounds = 12;
-constexpr std::uint32_t kDefaultPage = 100;
-constexpr std::uint32_t kMaxPage = 1000;
 
 const Problem kNoSuchPath{404,
                           "nothing is served at that path: GET /firmware lists what there is, "
@@ -30,6 +28,17 @@ bool same_secret(std::string_view a, std::string_view b) {
 }
 
 bool is_true(std::string_view value) { return value == "1" || value == "true" || value == "yes"; }
+
+tl::expected<std::uint32_t, Problem> page_limit(const Target& target) {
+  const std::string_view text = target.parameter("limit");
+  if (text.empty()) return plugins::kDefaultPage;
+  std::uint32_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || value == 0) {
+    return tl::unexpected<Problem>(Problem{400, "limit must be a number from 1 to 1000", 0});
+  }
+  return std::min(value, plugins::kMaxPage);
+}
 
 // Of a document that is made anew for each request: the start of its SHA-256.
 std::string document_tag(std::string_view body) {
@@ -213,20 +222,14 @@ void Connection::redirect_to(const std::string& location) {
 
 void Connection::list(const Target& target) {
   sdk::CatalogRequest request;
+  const auto limit = page_limit(target);
+  if (!limit) return refuse(limit.error());
   request.principal = principal_;
+  request.limit = *limit;
   request.cursor = target.parameter("cursor");
   request.name = target.parameter("name");
   request.type = target.parameter("type");
   request.store = target.parameter("store");
-  request.limit = kDefaultPage;
-  if (const std::string_view limit = target.parameter("limit"); !limit.empty()) {
-    std::uint32_t value = 0;
-    const auto [end, error] = std::from_chars(limit.data(), limit.data() + limit.size(), value);
-    if (error != std::errc{} || end != limit.data() + limit.size() || value == 0) {
-      return refuse(Problem{400, "limit must be a number from 1 to 1000", 0});
-    }
-    request.limit = std::min(value, kMaxPage);
-  }
   const sdk::TransportHost& host = worker_.server().host();
   ask(
       State::kAsking, [&](auto done) { return host.catalog(request, std::move(done)); },
@@ -239,14 +242,11 @@ void Connection::on_listed(sdk::Outcome<sdk::FirmwarePage> outcome) {
   if (parse_request(head_, request)) return close();
   const auto target = parse_target(request.target);
   if (!target) return refuse(target.error());
-  std::string next;
-  if (!outcome.value.cursor.empty()) {
-    next = "/firmware?cursor=" + plugins::percent_encode(outcome.value.cursor);
-    for (const char* name : {"limit", "name", "type", "store"}) {
-      const std::string_view value = target->parameter(name);
-      if (!value.empty()) next += std::string("&") + name + "=" + plugins::percent_encode(value);
-    }
-  }
+  const plugins::CatalogPage page{.name = target->parameter("name"),
+                                  .type = target->parameter("type"),
+                                  .store = target->parameter("store"),
+                                  .limit = page_limit(*target).value_or(plugins::kDefaultPage)};
+  const std::string next = plugins::next_page_path(page, outcome.value.cursor);
   const std::string body = plugins::catalog_json(outcome.value.items, next);
   const std::string tag = document_tag(body);
   const std::string fields = "ETag: \"" + tag + "\"\r\nCache-Control: no-cache\r\n";

@@ -68,6 +68,19 @@ std::string firmware_path(const sdk::Firmware& firmware) {
   return path;
 }
 
+std::string next_page_path(const CatalogPage& page, std::string_view cursor) {
+  if (cursor.empty()) return {};
+  std::string path = "/firmware?";
+  const auto add = [&path](std::string_view key, std::string_view value) {
+    if (!value.empty()) path.append(key).append(percent_encode(value)).append("&");
+  };
+  add("name=", page.name);
+  add("type=", page.type);
+  add("store=", page.store);
+  if (page.limit != kDefaultPage) add("limit=", std::to_string(page.limit));
+  return path + "cursor=" + percent_encode(cursor);
+}
+
 std::string catalog_json(const std::vector<sdk::Firmware>& items, std::string_view next) {
   boost::json::object body;
   body["items"] = item_list(items);

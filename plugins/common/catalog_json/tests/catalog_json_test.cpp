@@ -21,6 +21,13 @@ TEST(FirmwarePath, EscapesWhatAUrlCannotCarry) {
   EXPECT_EQ(firmware_path(firmware("\xc3\xbc", "1", "t?x")), "/firmware/%C3%BC/1/t%3Fx");
 }
 
+TEST(NextPagePath, RepeatsWhatSelectsThePage) {
+  EXPECT_EQ(next_page_path({}, ""), "");
+  EXPECT_EQ(next_page_path({}, "a b"), "/firmware?cursor=a%20b");
+  EXPECT_EQ(next_page_path({.name = "n&", .type = "t", .store = "s", .limit = 7}, "c"),
+            "/firmware?name=n%26&type=t&store=s&limit=7&cursor=c");
+}
+
 TEST(CatalogJson, SaysNullForWhatIsNotKnown) {
   const auto body = boost::json::parse(catalog_json({firmware("app", "1.0.0", "")}, ""));
   const auto& item = body.at("items").at(0);
