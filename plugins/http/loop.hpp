@@ -1,7 +1,7 @@
 // One thread's event loop: readiness of descriptors, work from other threads, a coarse tick.
 //
 // It is epoll used level-triggered, so that a keep-alive connection costs no system call beyond its own
-// reads and writes: Asio's async_wait() costs an epoll_ctl() each time it is armed.
+// reads and writes. Why it is not Asio: docs/adr/0020-http-event-loop.md.
 #pragma once
 
 #include <cstdint>

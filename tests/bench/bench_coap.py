@@ -3,7 +3,7 @@ import json
 import statistics
 import subprocess
 
-from benchlib import Unavailable, need
+from benchlib import Unavailable, need, own_bytes
 
 from support.clients import image
 from support.coap import BLOCK2, SIZE2, Endpoint, block
@@ -87,6 +87,7 @@ def run(bench):
                   better="lower")
 
     bench.add("RSS after 50 clients", "MiB", gateway.rss() / MIB, PEER, peer.rss() / MIB, 2, better="lower")
+    bench.add("of it in no file", "MiB", own_bytes(gateway.pid) / MIB, PEER, peer.own_bytes() / MIB, None, better="lower")
     before = gateway.rss()
     load(port, "/firmware/small/1.0.0", 500, "small")
     bench.add("RSS that 500 more clients cost", "MiB", (gateway.rss() - before) / MIB, None, None, None)

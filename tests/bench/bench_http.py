@@ -2,7 +2,7 @@
 import re
 import subprocess
 
-from benchlib import cpu_seconds, need, wrk
+from benchlib import cpu_seconds, need, own_bytes, wrk
 
 from support.clients import image
 from support.net import eventually
@@ -72,3 +72,5 @@ def run(bench):
               better="lower")
     bench.add("RSS beyond idle", "MiB", (gateway.rss() - idle) / KIB / KIB, PEER,
               max(peer.rss() - peer_idle, 1) / KIB / KIB, None, better="lower")
+    bench.add("of it in no file", "MiB", own_bytes(gateway.pid) / KIB / KIB, PEER, peer.own_bytes() / KIB / KIB, None,
+              better="lower")

@@ -30,8 +30,9 @@ class Bench:
     """One benchmark file's run. `rows` are what is printed and written:
     {name, unit, ours, peer, peer_value, ratio, bar, ok}."""
 
-    def __init__(self, build, rounds=5):
+    def __init__(self, build, rounds=5, only=None):
         self.build, self.rounds, self.rows = build, rounds, []
+        self._only = re.compile(only or "")
         self._cleanup = contextlib.ExitStack()
 
     def compare(self, name, unit, ours, peer, theirs, bar, better="higher", rounds=None):
@@ -40,6 +41,8 @@ class Bench:
 
         ratio is ours / peer. With better="higher" it must be at least `bar`, with "lower" at most.
         """
+        if not self._only.search(name):
+            return None
         mine, other = [], []
         for number in range(rounds or self.rounds):
             for measure, into in [(ours, mine), (theirs, other)][:: 1 if number % 2 == 0 else -1]:
@@ -160,6 +163,9 @@ class Peer:
     def rss(self):
         return sum(rss(pid) for pid in family(self.pid))
 
+    def own_bytes(self):
+        return sum(own_bytes(pid) for pid in family(self.pid))
+
     def cpu_seconds(self):
         return sum(cpu_seconds(pid) for pid in family(self.pid))
 
@@ -176,6 +182,12 @@ def family(pid):
 def rss(pid):
     """Resident bytes."""
     match = re.search(r"VmRSS:\s+(\d+) kB", pathlib.Path(f"/proc/{pid}/status").read_text())
+    return int(match[1]) * 1024 if match else 0
+
+
+def own_bytes(pid):
+    """Resident bytes that are in no file: what is not shared with other programs and cannot be dropped."""
+    match = re.search(r"RssAnon:\s+(\d+) kB", pathlib.Path(f"/proc/{pid}/status").read_text())
     return int(match[1]) * 1024 if match else 0
 
 

@@ -30,6 +30,7 @@ def main():
     parser.add_argument("--build", type=pathlib.Path, required=True, help="a release build tree")
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--rounds", type=int, default=5, help="alternating rounds, at least 5 for a verdict")
+    parser.add_argument("--only", help="a regular expression: compare only the rows whose name it is found in")
     parser.add_argument("names", nargs="*")
     arguments = parser.parse_args()
 
@@ -42,7 +43,7 @@ def main():
     missed = broken = 0
     for name in arguments.names or files:
         print(f"\n{name}", flush=True)
-        bench = Bench(arguments.build.resolve(), rounds=arguments.rounds)
+        bench = Bench(arguments.build.resolve(), rounds=arguments.rounds, only=arguments.only)
         try:
             load(files[name]).run(bench)
         except Unavailable as reason:
