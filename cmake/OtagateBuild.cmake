@@ -21,10 +21,17 @@ set(OTAGATE_SANITIZE "" CACHE STRING "Sanitizers, e.g. address,undefined or thre
 option(OTAGATE_ASSERTIONS "Keep assertions whatever the build type" OFF)
 option(OTAGATE_WERROR "Warnings are errors" ON)
 
+option(OTAGATE_PCH "Compile the headers that most files include once for each larger target" OFF)
+
 find_program(OTAGATE_CCACHE ccache)
 if(OTAGATE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_C_COMPILER_LAUNCHER "${OTAGATE_CCACHE}")
   set(CMAKE_CXX_COMPILER_LAUNCHER "${OTAGATE_CCACHE}")
+  if(OTAGATE_PCH)  # without these ccache takes no file that uses a precompiled header
+    set(CMAKE_CXX_COMPILER_LAUNCHER
+        "${CMAKE_COMMAND}" -E env CCACHE_SLOPPINESS=pch_defines,time_macros "${OTAGATE_CCACHE}")
+    add_compile_options($<$<AND:$<CXX_COMPILER_ID:GNU>,$<COMPILE_LANGUAGE:CXX>>:-fpch-preprocess>)
+  endif()
 endif()
 find_program(OTAGATE_MOLD mold)
 if(OTAGATE_MOLD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
@@ -51,6 +58,23 @@ elseif(CMAKE_BUILD_TYPE MATCHES "Rel")
   add_compile_options(-fstack-protector-strong)
 endif()
 
+# otagate_precompile(TARGET [header...]): the standard library's usual headers and the given ones, compiled
+# once for all of the target's files. Pays from about eight files on; less is left as it is. A file still
+# includes what it uses: ./dev lint builds without.
+function(otagate_precompile target)
+  get_target_property(sources ${target} SOURCES)
+  list(LENGTH sources count)
+  if(NOT OTAGATE_PCH OR count LESS 8)
+    return()
+  endif()
+  list(TRANSFORM ARGN REPLACE "^(.+)$" "$<$<COMPILE_LANGUAGE:CXX>:<\\1$<ANGLE-R>>" OUTPUT_VARIABLE more)
+  foreach(header algorithm atomic chrono cstdint filesystem functional map memory mutex optional span string
+                 string_view unordered_map utility variant vector)
+    list(APPEND more "$<$<COMPILE_LANGUAGE:CXX>:<${header}$<ANGLE-R>>")
+  endforeach()
+  target_precompile_headers(${target} PRIVATE ${more})
+endfunction()
+
 # otagate_module(NAME [PUBLIC lib...] [PRIVATE lib...] [ALONE file...]): one folder, one static library.
 # Every .cpp of the folder belongs to it; a new file needs no change here. The packages are built with
 # CMAKE_UNITY_BUILD, many files as one: ALONE are those whose file-local names clash with a neighbour's.
@@ -66,4 +90,21 @@ function(otagate_module name)
   endif()
   target_include_directories(otagate_${name} PUBLIC "${PROJECT_SOURCE_DIR}/daemon")
   target_link_libraries(otagate_${name} PUBLIC ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE})
+  otagate_precompile(otagate_${name} spdlog/logger.h tl/expected.hpp)
+endfunction()
+
+# otagate_unit_test(TARGET PREFIX ctest-prefix SOURCES file... [LIBRARIES lib...]): a GoogleTest program whose
+# tests are ctest tests of their own. Only where OTAGATE_TESTS is on.
+function(otagate_unit_test target)
+  cmake_parse_arguments(ARG "" "PREFIX" "SOURCES;LIBRARIES" ${ARGN})
+  find_package(GTest REQUIRED)
+  include(GoogleTest)
+  add_executable(${target} ${ARG_SOURCES})
+  # Tests of different files use the same names for their helpers.
+  set_target_properties(${target} PROPERTIES UNITY_BUILD OFF)
+  target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}/plugins" "${PROJECT_SOURCE_DIR}/tests")
+  target_link_libraries(${target} PRIVATE ${ARG_LIBRARIES} GTest::gmock_main)
+  otagate_precompile(${target} gmock/gmock.h gtest/gtest.h)
+  gtest_discover_tests(${target} TEST_PREFIX "${ARG_PREFIX}" PROPERTIES LABELS unit TIMEOUT 120
+                       DISCOVERY_TIMEOUT 60)
 endfunction()
