@@ -49,6 +49,8 @@ Error errno_error(std::string_view what, int error_number) {
     case ENOENT: code = Code::not_found; break;
     case EACCES:
     case EPERM: code = Code::denied; break;
+    case EIO:
+    case EROFS: code = Code::permanent; break;  // a disk that fails is not mended by another try
     default: break;
   }
   return {code, std::string(what) + ": " + std::generic_category().message(error_number)};

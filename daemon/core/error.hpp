@@ -57,7 +57,7 @@ class Error {
 };
 
 // errno of a failed system call as an Error: "open /x/y: Permission denied".
-// ENOSPC and EDQUOT become no_space, ENOENT not_found, EACCES and EPERM denied, the rest transient.
+// ENOSPC, EDQUOT become no_space, ENOENT not_found, EACCES, EPERM denied, EIO, EROFS permanent, others transient.
 Error errno_error(std::string_view what, int error_number);
 
 template <class T>

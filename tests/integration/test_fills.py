@@ -9,6 +9,7 @@ import pytest
 
 from support.clients import image, sha256
 from support.net import eventually
+from support.tools import sanitized, scale
 
 MIB = 1024 * 1024
 RATE = 4 * MIB
@@ -48,7 +49,7 @@ def object_requests(proxy, key):
     return [request for request in proxy.requests if request.method == "GET" and key in request.path]
 
 
-def test_fifty_clients_cost_one_read_of_the_store(make_site, gateway, s3):
+def test_fifty_clients_cost_one_read_of_the_store(make_site, gateway, s3, build_dir):
     body = image(20 * MIB)
     s3.put("edge/big-1.0.0.bin", body)
     proxy = make_site()
@@ -68,7 +69,10 @@ def test_fifty_clients_cost_one_read_of_the_store(make_site, gateway, s3):
     assert sorted(first for first, _ in asked)[0] == 0
     firsts = sorted(first for first, _, _ in results)
     print(f"first byte: median {statistics.median(firsts):.3f} s, last {firsts[-1]:.3f} s")
-    assert firsts[-1] < 5.0, firsts
+    # The bars hold where nothing else runs: ./dev soak. Elsewhere a busy machine is not this test's business.
+    strict = scale() >= 1 and not sanitized(build_dir)
+    assert statistics.median(firsts) < (0.05 if strict else 2.0), firsts
+    assert firsts[-1] < (1.0 if strict else 5.0), firsts
     stats = gateway.api("/cache")
     assert stats["fills_completed"] == 1
     assert stats["fetched_bytes"] == len(body)

@@ -14,6 +14,7 @@ TEST(Error, ContextGoesInFront) {
 TEST(Error, FullDiskIsItsOwnClass) {
   EXPECT_EQ(errno_error("write /x", ENOSPC).code(), Code::no_space);
   EXPECT_EQ(errno_error("write /x", EDQUOT).code(), Code::no_space);
+  EXPECT_EQ(errno_error("write /x", EIO).code(), Code::permanent);
   EXPECT_EQ(errno_error("open /x", ENOENT).code(), Code::not_found);
   EXPECT_EQ(errno_error("open /x", EACCES).message(), "open /x: Permission denied");
 }
