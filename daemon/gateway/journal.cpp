@@ -77,6 +77,11 @@ void Journal::set_listed(const std::string& name, bool good) {
   if (const auto found = stores_.find(name); found != stores_.end()) found->second.listed = good;
 }
 
+bool Journal::rejecting(const cache::FillKey& key) const {
+  const std::scoped_lock lock(mutex_);
+  return rejecting_.contains(key.id());
+}
+
 void Journal::note_format(const cache::FillKey& key, std::string format) {
   const std::scoped_lock lock(mutex_);
   formats_[key.id()] = std::move(format);
@@ -141,6 +146,7 @@ void Journal::fill_ended(const cache::FillKey& key, std::string_view id, Code co
   {
     const std::scoped_lock lock(mutex_);
     formats_.erase(key.id());
+    if (code == Code::rejected) rejecting_.insert(key.id());
   }
   db_.write(
       [this, key, store, id = std::string(id), code,
@@ -159,8 +165,12 @@ void Journal::fill_ended(const cache::FillKey& key, std::string_view id, Code co
         if (!tag) return fail(tag.error());
         return {};
       },
-      [this, code](Result<void> outcome) {
+      [this, code, fill_id = key.id()](Result<void> outcome) {
         if (!outcome) log("gateway").error("recording the end of a fill: {}", outcome.error().message());
+        if (code == Code::rejected) {
+          const std::scoped_lock lock(mutex_);
+          if (const auto found = rejecting_.find(fill_id); found != rejecting_.end()) rejecting_.erase(found);
+        }
         if (code == Code::rejected) catalog_changed_();
       });
 }

@@ -5,6 +5,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,9 @@ class Journal final : public cache::Journal, public cache::EventSink, public cac
   void remove_store(const std::string& name);
   // Whether the store's last listing worked: while it did not, its blobs do not expire.
   void set_listed(const std::string& name, bool good);
+  // True while the rejection of that fill is on its way into the database: whoever looks there does not
+  // find it yet.
+  bool rejecting(const cache::FillKey& key) const;
   // What the verifier found out about the bytes of a fill, written with the blob.
   void note_format(const cache::FillKey& key, std::string format);
 
@@ -61,6 +65,7 @@ class Journal final : public cache::Journal, public cache::EventSink, public cac
   mutable std::mutex mutex_;
   std::map<std::string, StoreRow> stores_;         // under mutex_
   std::map<std::string, std::string> formats_;     // fill id -> format, under mutex_
+  std::multiset<std::string> rejecting_;           // fill ids, under mutex_
   std::map<std::string, std::int64_t> fill_rows_;  // fill id -> row; writer thread only
 };
 

@@ -87,6 +87,11 @@ void Opener::open(const Entry& entry, OpenOptions options, Reply reply) {
     return;
   }
 
+  if (!options.refetch_rejected && journal_.rejecting(key)) {
+    reply(fail(Code::rejected, entry.label() + " has just failed verification"));
+    return;
+  }
+
   auto outcome = std::make_shared<bool>(false);
   db_.read(
       [outcome, key, store_id = store->id](state::Reader& db) -> Result<void> {

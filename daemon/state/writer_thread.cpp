@@ -143,9 +143,10 @@ void WriterThread::finish(const Request& request, Result<void> outcome) {
   if (!outcome) log("state").error("a write was lost: {}", outcome.error().message());
 }
 
-// PASSIVE waits for no reader. The log is not truncated: the next transaction begins it anew by itself, and
-// a commit into blocks that the file already has is synced in half the time of one that makes it longer
-// (measured on ext4). Where a reader keeps an old snapshot the log goes on growing until that one is through.
+// PASSIVE waits for nobody: with TRUNCATE every writer had stood still for a second, SQLite's patience with a
+// busy reader, whenever the log passed its limit during a backup. Instead the next transaction begins the log
+// anew by itself, in the space it has; where a reader keeps an old snapshot the log goes on growing until
+// that one is through.
 void WriterThread::checkpoint(int mode) {
   int in_log = 0;
   int moved = 0;

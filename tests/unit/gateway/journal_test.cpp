@@ -5,6 +5,7 @@
 #include <future>
 
 #include "state/fills.hpp"
+#include "state/versions.hpp"
 #include "unit/state/support.hpp"
 
 namespace otagate::gateway {
@@ -70,6 +71,26 @@ TEST_F(Journals, AStoreThatWasRemovedHoldsNothingBack) {
   EXPECT_TRUE(journal_.may_expire(state::digest_of("image")));
   journal_.set_listed("near", false);  // its last listing ends late
   EXPECT_TRUE(journal_.may_expire(state::digest_of("image")));
+}
+
+// Who asks between the verdict and its commit must not start another fill.
+TEST_F(Journals, ARejectionCountsBeforeItIsDurable) {
+  const cache::FillKey key{"near", "a.bin", "1", std::nullopt};
+  const cache::FillKey other{"near", "a.bin", "2", std::nullopt};
+  std::promise<void> release;
+  db_->write([&](state::Writer&) -> Result<void> {
+    release.get_future().wait();  // the database is busy
+    return {};
+  });
+  journal_.fill_ended(key, "id", Code::rejected, "why");
+  EXPECT_TRUE(journal_.rejecting(key));
+  EXPECT_FALSE(journal_.rejecting(other));
+  release.set_value();
+  write([](state::Writer&) -> Result<void> { return {}; });
+  EXPECT_FALSE(journal_.rejecting(key));
+  EXPECT_TRUE(read([&](state::Reader& r) {
+    return state::find_rejection(r, {near_, "a.bin", "1"}, std::nullopt);
+  }));
 }
 
 TEST_F(Journals, AFillThatOutlivesItsStoreIsStillClosed) {
