@@ -47,24 +47,24 @@ void Gateway::start_store(const config::Store& store, std::int64_t id) {
   opener_->set_store(store, id, client);
   const bool redirect = store.redirect && client->caps().has(OTAGATE_STORE_PRESIGN);
   services_->set_redirect(store.name, redirect ? client : nullptr, store.expiry);
-  StoreRunner::Context context{db_,
-                               events_,
-                               journal_,
-                               [this] { catalog_changed(); },
-                               [this](std::int64_t firmware, std::function<void(bool)> done) {
-                                 catalog_.get(firmware, [this, done = std::move(done)](Result<Entry> entry) {
-                                   if (!entry) return done(false);
-                                   OpenOptions options;
-                                   options.prefetch = true;
-                                   opener_->open(
-                                       *entry, std::move(options),
-                                       [done](Result<cache::ReaderPtr> reader) { done(reader.has_value()); });
-                                 });
-                               },
-                               [this](std::uint64_t size) {
-                                 const std::uint64_t most = cache_max_size_.load(std::memory_order_relaxed);
-                                 return most == 0 || cache_->stats().blob_bytes + size <= most;
-                               }};
+  StoreRunner::Context context{
+      db_,
+      events_,
+      journal_,
+      [this] { catalog_changed(); },
+      [this](std::int64_t firmware, std::function<void(bool)> done) {
+        catalog_.get(firmware, [this, done = std::move(done)](Result<Entry> entry) {
+          if (!entry) return done(false);
+          OpenOptions options;
+          options.prefetch = true;
+          opener_->open(*entry, std::move(options),
+                        [done](const Result<cache::ReaderPtr>& reader) { done(reader.has_value()); });
+        });
+      },
+      [this](std::uint64_t size) {
+        const std::uint64_t most = cache_max_size_.load(std::memory_order_relaxed);
+        return most == 0 || cache_->stats().blob_bytes + size <= most;
+      }};
   auto runner = std::make_shared<StoreRunner>(std::move(context), id, store, std::move(client));
   runner->start();
   const std::scoped_lock lock(mutex_);

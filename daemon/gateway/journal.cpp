@@ -178,17 +178,15 @@ void Journal::fill_ended(const cache::FillKey& key, std::string_view id, Code co
 void Journal::blob_added(const cache::BlobRecord& blob, const std::optional<cache::FillKey>& key, Done done) {
   std::optional<state::VersionKey> version;
   std::string format;
-  std::optional<Digest> expected;
   if (key) {
     if (const auto store = store_id(key->store)) {
       version = state::VersionKey{*store, key->object, key->change_token};
-      expected = key->expected;
     }
     const std::scoped_lock lock(mutex_);
     if (const auto found = formats_.find(key->id()); found != formats_.end()) format = found->second;
   }
   db_.write(
-      [blob, version, format, expected](state::Writer& writer) -> Result<void> {
+      [blob, version, format](state::Writer& writer) -> Result<void> {
         if (auto put = state::put_blob(writer, to_row(blob)); !put) return put;
         if (auto put = state::put_verification(writer, blob.digest, kFillPolicy, to_state(blob.level),
                                                blob.verified_ms);

@@ -14,7 +14,7 @@ std::optional<bool> timedate_synchronised(std::chrono::milliseconds timeout) {
   const auto usec = static_cast<std::uint64_t>(std::chrono::microseconds(timeout).count());
   ::sd_bus_set_method_call_timeout(bus.get(), usec);
   int synchronised = 0;
-  sd_bus_error error = SD_BUS_ERROR_NULL;
+  sd_bus_error error{};
   const int got = ::sd_bus_get_property_trivial(bus.get(), "org.freedesktop.timedate1",
                                                 "/org/freedesktop/timedate1", "org.freedesktop.timedate1",
                                                 "NTPSynchronized", &error, 'b', &synchronised);
