@@ -1,4 +1,4 @@
-# ctest-timeout: 900
+# ctest-timeout: 1500
 # ctest-serial
 """The Debian packages, installed into a clean root and booted with systemd as PID 1."""
 import json
@@ -208,6 +208,7 @@ def test_it_runs_confined(seen):
     assert int(seen["capabilities"], 16) == 0
     assert seen["seccomp"] == "2", "a system call filter is in force"
     assert float(seen["security"]) <= 1.2
+    assert seen["refused_by_the_unit"] == "0", "it asks for nothing that its unit forbids"
 
 
 def test_reload_takes_a_drop_in_without_a_restart(seen):
