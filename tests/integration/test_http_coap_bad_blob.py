@@ -1,19 +1,15 @@
-"""A cached blob that rots, is cut or cannot be read while it is served: no transfer completes with bad
-bytes, the transport reports it, the gateway says so and fetches the blob again."""
+"""A cached blob that rots or is cut while it is served: no transfer completes with bad bytes, the transport
+reports it, the gateway says so and fetches the blob again. (A disk that cannot read it: test_bad_disk.py.)"""
 import http.client
 import os
-import pathlib
 import re
-import signal
 import socket
-import subprocess
 
 import pytest
 
 from support.clients import image, sha256
 from support.coap import BLOCK2, Endpoint, block
 from support.net import eventually
-from support.tools import need, sanitized
 
 PATH = "/firmware/app/1.0.0"
 BODY = image(6 << 20, 7)
@@ -144,34 +140,3 @@ def test_who_reads_the_cut_file_first_reports_it(site, owner, kind):
         if any(f"{name}: the cached copy is too short" in event for event in said):
             return
     raise AssertionError(f"{name} never reported it: {quarantined(site)}")
-
-
-@pytest.mark.parametrize("kind", [Http, Coap])
-def test_a_read_error_ends_in_a_refetch(site, owner, kind, build_dir):
-    """The kernel answers one read of the blob with EIO, as a failing SD card does."""
-    if sanitized(build_dir):
-        pytest.skip("a sanitizer's runtime and strace are in each other's way")
-    device, name = owner.add(kind(site)), kind.__name__.lower()
-    assert eventually(device.ask, 20, what="a range") == device.right
-    calls, trace = "sendfile,pread64", site.folder / "strace"
-    with subprocess.Popen(
-        [need("strace"), "-f", "-qq", "-p", str(site.pid), "-P", blob(site), "-e", f"trace={calls}",
-         "-e", f"inject={calls}:error=EIO:when=1", "-o", trace]) as tracer:
-        eventually(lambda: traced(site.pid), 20, what="strace to attach")
-        got = device.ask()
-        tracer.send_signal(signal.SIGINT)
-        tracer.wait(20)
-    assert "EIO" in trace.read_text(), "no read of the blob failed: the test does not test"
-    assert got is None, "bytes from a read that failed"
-    said = eventually(lambda: quarantined(site), what="the event")
-    assert any(f"{name}: the cached copy cannot be read: Input/output error" in event for event in said), said
-    whole(site)
-    assert site.api("/cache")["fills_completed"] == 2
-
-
-def traced(pid):
-    """Whether every thread of that process has a tracer."""
-    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-        if re.search(r"TracerPid:\s+0\b", (task / "status").read_text(encoding="ascii")):
-            return False
-    return True
