@@ -62,7 +62,7 @@ std::unique_ptr<common::HttpClient> make_client(const sdk::StoreHost& host) {
   return value_or_throw(common::HttpClient::create(std::move(options)));
 }
 
-std::string quoted(std::string_view etag) { return "\"" + std::string(etag) + "\""; }
+std::string in_quotes(std::string_view etag) { return "\"" + std::string(etag) + "\""; }
 
 std::string byte_range(std::uint64_t offset, std::uint64_t length) {
   std::string range = "bytes=" + std::to_string(offset) + "-";
@@ -325,7 +325,7 @@ void S3Store::fetch(const sdk::FetchRequest& request, sdk::FetchSink& sink) {
   if (request.offset > 0 || request.length > 0) {
     what.headers.emplace_back("range", byte_range(request.offset, request.length));
   }
-  if (expected && !expected->etag.empty()) what.headers.emplace_back("if-match", quoted(expected->etag));
+  if (expected && !expected->etag.empty()) what.headers.emplace_back("if-match", in_quotes(expected->etag));
 
   Download download(request, expected, sink);
   HttpRequest http;
@@ -347,7 +347,7 @@ sdk::Object S3Store::head(std::string_view key, std::string_view token, sdk::Cal
   what.path = address_.object_path(key);
   what.headers.emplace_back("x-amz-checksum-mode", "ENABLED");
   const std::optional<Token> expected = parse_token(token);
-  if (expected && !expected->etag.empty()) what.headers.emplace_back("if-match", quoted(expected->etag));
+  if (expected && !expected->etag.empty()) what.headers.emplace_back("if-match", in_quotes(expected->etag));
   HttpRequest http;
   http.method = "HEAD";
   const HttpResponse response = send(what, std::move(http), call);
