@@ -1,12 +1,15 @@
 // The event loop of the admin API, shared with whoever may still answer when the server has gone.
 #pragma once
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
+#include <functional>
+#include <memory>
 #include <mutex>
-#include <utility>
 
 #include "api/metrics.hpp"
+
+namespace boost::asio {
+class io_context;
+}
 
 namespace otagate::api {
 
@@ -15,29 +18,21 @@ namespace otagate::api {
 // because sockets and timers must not outlive it.
 class Loop {
  public:
-  boost::asio::io_context& io() { return io_; }
+  Loop();
+  ~Loop();
+
+  boost::asio::io_context& io() { return *io_; }
   ServerCounters& counters() { return counters_; }
 
   // Runs `work` on the loop's thread; drops it once the loop is closed. Any thread.
-  template <class Work>
-  void post(Work work) {
-    const std::scoped_lock lock(mutex_);
-    if (!closed_) boost::asio::post(io_, std::move(work));
-  }
+  void post(std::function<void()> work);
 
   // After the thread has ended: nothing more comes in, and what came in meanwhile is run here, so that no
   // session is held by a loop that it holds itself.
-  void close() {
-    {
-      const std::scoped_lock lock(mutex_);
-      closed_ = true;
-    }
-    io_.restart();
-    io_.run();
-  }
+  void close();
 
  private:
-  boost::asio::io_context io_{1};
+  const std::unique_ptr<boost::asio::io_context> io_;
   ServerCounters counters_;
   std::mutex mutex_;
   bool closed_ = false;  // under mutex_
