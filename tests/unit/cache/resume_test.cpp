@@ -103,8 +103,9 @@ TEST_F(ResumeTest, KilledAtAnyPointItLosesLittleAndNothingIsWrong) {
 
 TEST_F(ResumeTest, AfterARebootOnlyWhatWasSyncedCounts) {
   const Bytes content = make_bytes(24 * kMiB, 3);
-  pid_t child = fill_in_child(content, 40 * kMiB, 1);
-  while (shared->sent < 20 * kMiB) ASSERT_EQ(::waitpid(child, nullptr, WNOHANG), 0);
+  pid_t child = fill_in_child(content, 20 * kMiB, 1);
+  // Between two syncs, which come every 4 MiB.
+  while (shared->sent < 21 * kMiB) ASSERT_EQ(::waitpid(child, nullptr, WNOHANG), 0);
   ::kill(child, SIGKILL);
   ASSERT_EQ(::waitpid(child, nullptr, 0), child);
   const std::uint64_t before = shared->sent;
