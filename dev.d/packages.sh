@@ -22,8 +22,8 @@ packages_for() {
         "prometheus-cpp-dev rapidjson-dev"
       ;;
     test)
-      echo "attr clang curl faketime git libcoap3-bin libfuse3-dev fuse3 libgmock-dev libgtest-dev" \
-        "openssl procps python3-venv sqlite3 strace util-linux wget"
+      echo "attr clang curl dbus faketime git libcoap3-bin libfuse3-dev fuse3 libgmock-dev libgtest-dev" \
+        "openssl procps python3-venv sqlite3 util-linux wget"
       ;;
     run) echo "curl libcoap3-bin" ;;
     lint) echo "clang clang-format clang-tidy clang-tools shellcheck git" ;;
@@ -31,7 +31,7 @@ packages_for() {
     bench) echo "libbenchmark-dev libcoap3-bin nginx-light procps python3-venv rclone sqlite3 varnish wrk" ;;
     deb) echo "debhelper dpkg-dev" ;;
     roots) echo "mmdebstrap systemd-container" ;;
-    emulation) echo "qemu-user-static" ;;
+    emulation) echo "arch-test qemu-user-static" ;;
     *) die "no package list for '$1'" ;;
   esac
 }
