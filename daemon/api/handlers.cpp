@@ -72,12 +72,12 @@ std::string text_of(const json::object& body, std::string_view key) {
 
 void add_status(Router& router, Backend& backend) {
   router.add("GET", "/api/v1/status",
-             [&backend](const Request&, Respond respond) { respond(ok(to_json(backend.status()))); });
-  router.add("GET", "/api/v1/plugins", [&backend](const Request&, Respond respond) {
+             [&backend](const Request&, const Respond& respond) { respond(ok(to_json(backend.status()))); });
+  router.add("GET", "/api/v1/plugins", [&backend](const Request&, const Respond& respond) {
     respond(ok(json::object{{"plugins", array_of(backend.plugins())},
                             {"instances", array_of(backend.instances())}}));
   });
-  router.add("GET", "/api/v1/config", [&backend](const Request&, Respond respond) {
+  router.add("GET", "/api/v1/config", [&backend](const Request&, const Respond& respond) {
     respond({200, "application/json", to_redacted_json(backend.config()), 0});
   });
   router.add("POST", "/api/v1/config/reload", [&backend](const Request&, Respond respond) {
@@ -87,7 +87,7 @@ void add_status(Router& router, Backend& backend) {
       return json::object{{"needs_restart", std::move(restart)}};
     }));
   });
-  router.add("PUT", "/api/v1/log", [&backend](const Request& request, Respond respond) {
+  router.add("PUT", "/api/v1/log", [&backend](const Request& request, const Respond& respond) {
     auto body = body_of(request);
     if (!body) return respond(error_response(body.error()));
     if (auto set = backend.set_log_level(text_of(*body, "module"), text_of(*body, "level")); !set)
@@ -107,13 +107,13 @@ void add_status(Router& router, Backend& backend) {
       return respond(error_response(Error(Code::invalid, "path: write the absolute path of a backup")));
     backend.restore_state(from, answer_done(std::move(respond)));
   });
-  router.add("GET", "/api/v1/openapi.json", [](const Request&, Respond respond) {
+  router.add("GET", "/api/v1/openapi.json", [](const Request&, const Respond& respond) {
     respond({200, "application/json", std::string(kOpenapi), 0});
   });
 }
 
 void add_stores(Router& router, Backend& backend) {
-  router.add("GET", "/api/v1/stores", [&backend](const Request&, Respond respond) {
+  router.add("GET", "/api/v1/stores", [&backend](const Request&, const Respond& respond) {
     respond(ok(json::object{{"items", array_of(backend.stores())}}));
   });
   router.add("POST", "/api/v1/stores/{}/sync", [&backend](const Request& request, Respond respond) {
@@ -174,17 +174,17 @@ void add_firmware(Router& router, Backend& backend) {
 }
 
 void add_cache(Router& router, Backend& backend) {
-  router.add("GET", "/api/v1/cache", [&backend](const Request&, Respond respond) {
+  router.add("GET", "/api/v1/cache", [&backend](const Request&, const Respond& respond) {
     json::object body = to_json(backend.cache_stats());
     const config::Config config = backend.config();
     body["dir"] = config.cache.dir.string();
     body["max_size"] = config.cache.max_size;
     respond(ok(body));
   });
-  router.add("GET", "/api/v1/blobs", [&backend](const Request&, Respond respond) {
+  router.add("GET", "/api/v1/blobs", [&backend](const Request&, const Respond& respond) {
     respond(ok(json::object{{"items", array_of(backend.blobs())}}));
   });
-  router.add("GET", "/api/v1/blobs/{}", [&backend](const Request& request, Respond respond) {
+  router.add("GET", "/api/v1/blobs/{}", [&backend](const Request& request, const Respond& respond) {
     const auto digest = digest_of(request);
     if (!digest) return respond(error_response(digest.error()));
     const auto blob = backend.blob(*digest);
@@ -209,7 +209,7 @@ void add_cache(Router& router, Backend& backend) {
     if (!body) return respond(error_response(body.error()));
     backend.pin(*digest, text_of(*body, "reason"), answer_done(std::move(respond)));
   });
-  router.add("GET", "/api/v1/fills", [&backend](const Request&, Respond respond) {
+  router.add("GET", "/api/v1/fills", [&backend](const Request&, const Respond& respond) {
     respond(ok(json::object{{"items", array_of(backend.fills())}}));
   });
 }

@@ -93,7 +93,7 @@ void Core::stop() {
   if (remove_file(layout_.running_marker())) (void)sync_folder(layout_.root());
 }
 
-void Core::emit(Event event) { host_.events->event(event); }
+void Core::emit(const Event& event) { host_.events->event(event); }
 
 std::uint64_t Core::peer_hash(std::string_view peer) {
   return peer.empty() ? 0 : std::hash<std::string_view>{}(peer) | 1;
@@ -128,7 +128,7 @@ void Core::report_bad(const ReaderPtr& reader, const Error& why) {
   });
 }
 
-void Core::cancel_fill(const FillKey& key, bool discard, Cache::DoneCallback done) {
+void Core::cancel_fill(const FillKey& key, bool discard, const Cache::DoneCallback& done) {
   const bool posted = main_->post([self = shared_from_this(), key, discard, done] {
     const auto found = self->fills_.find(key);
     if (found == self->fills_.end()) return done(fail(Code::not_found, "no such fill is in progress"));

@@ -52,13 +52,13 @@ class Core : public std::enable_shared_from_this<Core> {
   ~Core();
 
   // --- any thread
-  void open(OpenRequest request, Cache::OpenCallback callback);
+  void open(OpenRequest request, const Cache::OpenCallback& callback);
   Result<ReaderPtr> open_cached(const Digest& digest, bool streaming, std::uint64_t peer);
   void report_bad(const ReaderPtr& reader, const Error& why);
-  void evict(const Digest& digest, Cache::DoneCallback done);
-  void verify(const Digest& digest, Cache::DoneCallback done);
-  void cancel_fill(const FillKey& key, bool discard, Cache::DoneCallback done);
-  void reconcile(Cache::DoneCallback done);
+  void evict(const Digest& digest, const Cache::DoneCallback& done);
+  void verify(const Digest& digest, const Cache::DoneCallback& done);
+  void cancel_fill(const FillKey& key, bool discard, const Cache::DoneCallback& done);
+  void reconcile(const Cache::DoneCallback& done);
   void set_limits(const Limits& limits);
   void set_rate_limit(std::string store, std::uint64_t bytes_per_second);
   void retry_now(std::string store);
@@ -83,7 +83,7 @@ class Core : public std::enable_shared_from_this<Core> {
   Counters& counters() { return counters_; }
   Journal& journal() { return *host_.journal; }
   bool stopping() const { return stopping_; }
-  void emit(Event event);
+  void emit(const Event& event);
   // Calls back once `bytes` fit under the limits, after evicting what must go for that; no_space.
   void make_room(std::uint64_t bytes, Cache::DoneCallback done);
   // Puts the verified bytes of a fill in place, then has the fill announce them.
@@ -114,7 +114,7 @@ class Core : public std::enable_shared_from_this<Core> {
   void serve_room_requests();
   Result<std::vector<BlobRecord>> choose_victims(std::uint64_t bytes);
   void drop_idle_partials(std::uint64_t missing);
-  void evict_blob(const Digest& digest, const std::string& reason, Cache::DoneCallback done);
+  void evict_blob(const Digest& digest, const std::string& reason, const Cache::DoneCallback& done);
   void evicted(const Digest& digest, const Result<void>& result, const Cache::DoneCallback& done);
   void expire();
 
@@ -123,7 +123,7 @@ class Core : public std::enable_shared_from_this<Core> {
   void verification_ended(const Digest& digest, const VerifyJob::Outcome& outcome);
   void maintain();
   void arm_sweep();
-  void compare_with_disk(const DiskScan& scan, Cache::DoneCallback done);
+  void compare_with_disk(const DiskScan& scan, const Cache::DoneCallback& done);
   void adopt_next(const std::shared_ptr<std::deque<Digest>>& rest, const Cache::DoneCallback& done);
 
   Cache::DoneCallback tracked(Cache::DoneCallback done);

@@ -14,7 +14,7 @@ constexpr std::chrono::seconds kSweepEvery{1};
 constexpr std::size_t kMostQuarantined = 8;
 }  // namespace
 
-void Core::verify(const Digest& digest, Cache::DoneCallback done) {
+void Core::verify(const Digest& digest, const Cache::DoneCallback& done) {
   const bool posted = main_->post([self = shared_from_this(), digest, done] {
     if (!self->index_.has(digest) && !self->adopt_if_on_disk(digest))
       return done(fail(Code::not_found, "blob " + digest.hex() + " is not cached"));
@@ -147,7 +147,7 @@ void Core::maintain() {
   start_verification(*due, limits_.scrub_bytes_per_second, nullptr);
 }
 
-void Core::reconcile(Cache::DoneCallback done) {
+void Core::reconcile(const Cache::DoneCallback& done) {
   const bool posted = main_->post([self = shared_from_this(), done] {
     const auto answer = self->tracked(done);
     self->disk_.post([self, answer] {
@@ -159,7 +159,7 @@ void Core::reconcile(Cache::DoneCallback done) {
   if (!posted) done(fail(Code::cancelled, "the cache has stopped"));
 }
 
-void Core::compare_with_disk(const DiskScan& scan, Cache::DoneCallback done) {
+void Core::compare_with_disk(const DiskScan& scan, const Cache::DoneCallback& done) {
   for (const BlobRecord& known : index_.list()) {
     if (scan.blobs.contains(known.digest)) continue;
     if (std::filesystem::exists(layout_.blob(known.digest))) continue;  // arrived after the scan

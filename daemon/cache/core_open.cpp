@@ -34,7 +34,7 @@ Result<ReaderPtr> Core::open_cached(const Digest& digest, bool streaming, std::u
   return fail(Code::not_found, "the blob is not cached");
 }
 
-void Core::open(OpenRequest request, Cache::OpenCallback callback) {
+void Core::open(OpenRequest request, const Cache::OpenCallback& callback) {
   const auto digest = request.digest ? request.digest : request.key.expected;
   if (digest)
     if (auto reader = open_cached(*digest, request.streaming, peer_hash(request.peer)); reader)

@@ -154,7 +154,7 @@ void Core::drop_idle_partials(std::uint64_t missing) {
   }
 }
 
-void Core::evict(const Digest& digest, Cache::DoneCallback done) {
+void Core::evict(const Digest& digest, const Cache::DoneCallback& done) {
   const bool posted = main_->post([self = shared_from_this(), digest, done] {
     self->evict_blob(digest, "asked for", self->tracked(done));
   });
@@ -163,7 +163,7 @@ void Core::evict(const Digest& digest, Cache::DoneCallback done) {
 
 // The journal forgets it, then the file goes: a crash in between leaves a file that is adopted or swept up,
 // never a record without a file.
-void Core::evict_blob(const Digest& digest, const std::string& reason, Cache::DoneCallback done) {
+void Core::evict_blob(const Digest& digest, const std::string& reason, const Cache::DoneCallback& done) {
   if (auto begun = index_.begin_eviction(digest); !begun) return done(begun);
   host_.journal->blob_removed(digest, reason,
                               [weak = weak_from_this(), digest, reason, done](Result<void> told) {

@@ -295,7 +295,7 @@ void Fill::announce(const Digest& digest, VerifyLevel level) {
   core_.fill_ended(shared_from_this(), false);
 }
 
-void Fill::end(Error error, bool discard) {
+void Fill::end(const Error& error, bool discard) {
   if (state_ == State::ended) return;
   const bool began = state_ != State::queued && file_ != nullptr;
   discard = discard || !caps_.size;  // without a size there is no way to go on with it

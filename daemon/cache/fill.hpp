@@ -36,7 +36,7 @@ class Fill : public std::enable_shared_from_this<Fill> {
   void join(const OpenRequest& request, Cache::OpenCallback callback);
   void start();
   // Ends with `error`. Its fetches are cancelled; `discard` removes the files.
-  void end(Error error, bool discard);
+  void end(const Error& error, bool discard);
   // Makes what is there durable; for a stop.
   void sync();
   // Ends a back-off.

@@ -6,7 +6,7 @@
 
 namespace otagate::cache {
 
-Loop::Loop(std::string name) {
+Loop::Loop(const std::string& name) {
   thread_ = std::thread([this] { run(); });
   ::pthread_setname_np(thread_.native_handle(), name.substr(0, 15).c_str());
 }

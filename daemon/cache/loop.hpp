@@ -23,7 +23,7 @@ class Loop {
   using Clock = std::chrono::steady_clock;
 
   // `name` is the thread's, at most 15 characters.
-  explicit Loop(std::string name);
+  explicit Loop(const std::string& name);
   ~Loop();
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;

@@ -174,7 +174,7 @@ std::vector<std::string> Gateway::reload(config::Config config) {
   }
   for (const auto& transport : unchanged) {
     // Certificates and keys may be new although the configuration that names them is not.
-    transport->reload(kTransportReload, [](Result<void>) {});
+    transport->reload(kTransportReload, [](const Result<void>&) {});
     if (diff.credentials_changed) transport->credentials_changed();
   }
   catalog_changed();

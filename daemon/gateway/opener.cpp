@@ -115,8 +115,8 @@ void Opener::open(const Entry& entry, OpenOptions options, Reply reply) {
       });
 }
 
-void Opener::start_fill(const Entry& entry, const OpenOptions& options, std::shared_ptr<const StoreUse> store,
-                        Reply reply) {
+void Opener::start_fill(const Entry& entry, const OpenOptions& options,
+                        const std::shared_ptr<const StoreUse>& store, Reply reply) {
   const std::int64_t closed = store->client->circuit().admit(steady_ms());
   if (closed != 0) {
     reply(fail(Error(Code::transient, "store " + entry.firmware.store_name + " does not answer, and " +

@@ -52,8 +52,8 @@ class Opener {
     std::int64_t length_ms = 0;
   };
 
-  void start_fill(const Entry& entry, const OpenOptions& options, std::shared_ptr<const StoreUse> store,
-                  Reply reply);
+  void start_fill(const Entry& entry, const OpenOptions& options,
+                  const std::shared_ptr<const StoreUse>& store, Reply reply);
   bool may_retry_rejected(const std::string& fill_id);
 
   state::Database& db_;

@@ -157,7 +157,7 @@ void Services::catalog(std::string_view, plugin::CatalogRequest request,
 }
 
 void Services::open_digest(const plugin::OpenRequest& request, bool streaming,
-                           plugin::Reply<std::shared_ptr<plugin::Blob>> reply) {
+                           const plugin::Reply<std::shared_ptr<plugin::Blob>>& reply) {
   const auto digest = Digest::parse(request.digest);
   if (!digest) {
     reply(fail(Code::invalid, "a SHA-256 has 64 hex digits"));

@@ -48,7 +48,7 @@ class Services final : public plugin::TransportServices {
   plugin::Firmware to_firmware(const Entry& entry) const;
   bool redirects(const std::string& store) const;
   void open_digest(const plugin::OpenRequest& request, bool streaming,
-                   plugin::Reply<std::shared_ptr<plugin::Blob>> reply);
+                   const plugin::Reply<std::shared_ptr<plugin::Blob>>& reply);
 
   Catalog& catalog_;
   Opener& opener_;

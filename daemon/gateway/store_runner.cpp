@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <random>
+#include <utility>
 
 #include "core/clock.hpp"
 #include "core/log.hpp"
@@ -73,17 +74,15 @@ bool StoreRunner::stopping() const {
 }
 
 void StoreRunner::sync_now(std::function<void(Result<void>)> done) {
-  bool late = false;
   {
     const std::scoped_lock lock(shared_->mutex);
-    late = shared_->stop;
-    if (!late) {
+    if (!shared_->stop) {
       shared_->hint = true;
-      if (done) shared_->asked.push_back(std::move(done));
+      if (done) shared_->asked.push_back(std::exchange(done, nullptr));
     }
   }
   shared_->wake.notify_all();
-  if (late && done) done(fail(Code::cancelled, "store " + config_.name + " is stopping"));
+  if (done) done(fail(Code::cancelled, "store " + config_.name + " is stopping"));
 }
 
 void StoreRunner::changed() { sync_now(); }

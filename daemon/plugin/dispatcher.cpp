@@ -10,7 +10,7 @@ void Dispatcher::post(Task task) {
   std::lock_guard lock(mutex_);
   if (stop_) return;
   tasks_.push_back(std::move(task));
-  wake_.notify_one();
+  if (std::exchange(idle_, false)) wake_.notify_one();
 }
 
 TimerId Dispatcher::after(std::chrono::milliseconds delay, Task task) {
@@ -40,31 +40,38 @@ void Dispatcher::stop() {
 void Dispatcher::run() {
   std::unique_lock lock(mutex_);
   for (;;) {
-    Task task;
     const auto now = std::chrono::steady_clock::now();
     if (!timers_.empty() && timers_.begin()->first.first <= now) {
-      task = std::move(timers_.begin()->second);
+      Task task = std::move(timers_.begin()->second);
       timers_.erase(timers_.begin());
+      lock.unlock();
+      task();
+      task = nullptr;
+      lock.lock();
     } else if (!tasks_.empty()) {
-      task = std::move(tasks_.front());
-      tasks_.pop_front();
+      // All at once: fifty readers of a fill are answered one after the other, and need one wake-up.
+      std::deque<Task> batch = std::exchange(tasks_, {});
+      lock.unlock();
+      for (Task& task : batch) {
+        task();
+        task = nullptr;
+      }
+      lock.lock();
     } else if (stop_) {
       auto timers = std::exchange(timers_, {});
       lock.unlock();
       return;
-    } else if (timers_.empty()) {
-      wake_.wait(lock);
-      continue;
     } else {
-      // A copy: cancel() may take the timer away while we wait.
-      const auto until = timers_.begin()->first.first;
-      wake_.wait_until(lock, until);
-      continue;
+      idle_ = true;
+      if (timers_.empty()) {
+        wake_.wait(lock);
+      } else {
+        // A copy: cancel() may take the timer away while we wait.
+        const auto until = timers_.begin()->first.first;
+        wake_.wait_until(lock, until);
+      }
+      idle_ = false;
     }
-    lock.unlock();
-    task();
-    task = nullptr;
-    lock.lock();
   }
 }
 

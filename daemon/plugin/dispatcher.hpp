@@ -41,6 +41,7 @@ class Dispatcher {
   std::map<TimerId, Task> timers_;
   std::uint64_t next_ = 0;
   bool stop_ = false;
+  bool idle_ = false;   // the thread waits, and no task has woken it yet
   std::thread thread_;  // last: it uses all of the above
 };
 

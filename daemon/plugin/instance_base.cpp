@@ -139,7 +139,7 @@ bool InstanceBase::in_plugin(const char* what, const Task& work) noexcept {
   return thrown.empty();
 }
 
-CallId InstanceBase::submit(OpenCallPtr call, Invoke invoke, bool fetch, During during) {
+CallId InstanceBase::submit(const OpenCallPtr& call, Invoke invoke, bool fetch, During during) {
   if (std::string why = state_.failed(); !why.empty()) {
     refuse(call, Error(Code::internal, spec_.name + " has failed: " + why));
     return 0;
@@ -312,7 +312,7 @@ void InstanceBase::tell_cancel(otagate_call handle) {
 
 // ---------------------------------------------------------------- the end
 
-void InstanceBase::close_instance(milliseconds grace, Task done, std::function<void(Task)> before) {
+void InstanceBase::close_instance(milliseconds grace, Task done, const std::function<void(Task)>& before) {
   if (closing_.exchange(true) || !self_) {
     if (!self_) state_.stopped();
     dispatcher().post(std::move(done));

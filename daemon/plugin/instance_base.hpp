@@ -102,12 +102,13 @@ class InstanceBase : public std::enable_shared_from_this<InstanceBase> {
   using Invoke = std::function<void(void* self, otagate_call handle)>;
   enum class During { running, closing };
   // Queues `invoke` on the call lane and watches its deadline. A call that cannot be made is replied to.
-  CallId submit(OpenCallPtr call, Invoke invoke, bool fetch = false, During during = During::running);
+  CallId submit(const OpenCallPtr& call, Invoke invoke, bool fetch = false, During during = During::running);
   // Queued, without a completion; dropped once the instance ends.
   void tell(const char* what, std::function<void(void* self)> invoke);
   void cancel_call(CallId handle);
   // See StorageInstance::close(). `before` (transports: stop()) runs first and calls back when it is over.
-  void close_instance(std::chrono::milliseconds grace, Task done, std::function<void(Task)> before = {});
+  void close_instance(std::chrono::milliseconds grace, Task done,
+                      const std::function<void(Task)>& before = {});
 
   std::optional<OpenCallPtr> find_call(otagate_call handle) const { return calls_.find(handle); }
   // Under the call's mutex: may the plugin still hand something over for it?

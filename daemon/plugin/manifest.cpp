@@ -25,10 +25,10 @@ bool is_id(std::string_view id) {
 }
 
 // The text under a key; otherwise `otherwise`. What is no text counts as missing.
-std::string text_of(const Value& table, const char* key, std::string otherwise = {}) {
+std::string text_of(const Value& table, const char* key, const std::string& otherwise = {}) {
   const Value* value = table.get(key);
   const std::string* text = value ? value->as_string() : nullptr;
-  return text ? *text : std::move(otherwise);
+  return text ? *text : otherwise;
 }
 
 Result<std::vector<std::string>> words(const Value& table, const char* key, const std::string& where) {

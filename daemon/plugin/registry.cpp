@@ -238,9 +238,11 @@ std::vector<InstanceStatus> Registry::Core::instances() const {
   std::vector<std::function<InstanceStatus()>> all;
   {
     std::lock_guard lock(mutex_);
+    all.reserve(instances_.size());
     for (const Instance& instance : instances_) all.push_back(instance.status);
   }
   std::vector<InstanceStatus> out;
+  out.reserve(all.size());
   for (const auto& status : all) out.push_back(status());
   return out;
 }

@@ -113,7 +113,7 @@ void TransportBridge::call(const char* what, milliseconds timeout, Invoke invoke
     if (!result) out = fail(result.error());
     return [reply, out] { reply(out); };
   };
-  submit(std::move(open), std::move(invoke), false, during);
+  submit(open, std::move(invoke), false, during);
 }
 
 void TransportBridge::start(milliseconds timeout, Reply<void> reply) {

@@ -69,7 +69,7 @@ def test_a_far_range_is_waited_for_and_comes_whole(make_site):
     # The tail waits for verification, which is the end of the fill.
     status, _, body, *_ = timed(gateway, {"Range": "bytes=-100"})
     assert status == 206 and body == BODY[-100:]
-    assert "fill_completed" in gateway.log
+    gateway.wait_log("fill_completed")
 
 
 def test_what_does_not_come_in_time_is_503_with_a_hint(make_site):
