@@ -161,6 +161,8 @@ class Connection final : public Watcher {
   sdk::Reader reader_;
   std::uint64_t reader_firmware_ = 0;
   std::uint64_t wanted_ = 0;         // offset that the host was asked for
+  std::uint64_t feed_ = 0;           // how much at a time is waited for in the middle of a body
+  std::uint64_t starved_ms_ = 0;     // since when
   std::uint64_t granted_begin_ = 0;  // bytes the host said are readable ahead of the gapless part
   std::uint64_t granted_end_ = 0;
 

@@ -24,8 +24,11 @@ constexpr std::uint64_t kHeldTail = 4096;
 // A range of up to this is waited for whole before its answer begins, so that a device gets it or a 503,
 // never a part of it. Longer ones begin with their first byte.
 constexpr std::uint64_t kWholeRange = 65536;
-// How much more has to be there before a reader that has caught up with the fill is woken.
+// How much more has to be there before a reader that has caught up with the fill is woken: at first and at
+// least, at most, and how long that should take.
 constexpr std::uint64_t kFeed = 65536;
+constexpr std::uint64_t kMostFeed = 1u << 20;
+constexpr std::uint64_t kFeedMs = 100;
 // Sent for one connection before the others get their turn.
 constexpr std::uint64_t kTurn = 2 << 20;
 constexpr std::size_t kTlsRecord = 16384;
@@ -163,6 +166,7 @@ void Connection::on_opened(sdk::Outcome<sdk::Reader> outcome) {
   reader_firmware_ = entry_->firmware.id;
   granted_begin_ = 0;
   granted_end_ = 0;
+  feed_ = kFeed;
   if (reader_.failed()) {
     reader_.close();
     return refuse_outcome(OTAGATE_REJECTED, 0, "");
@@ -365,7 +369,8 @@ void Connection::starve(const Piece& piece) {
   // Up to the held tail first, so that the wait for verification is not also one for the bytes before it.
   const std::uint64_t reach = piece.offset < tail ? tail - piece.offset : piece.length;
   wanted_ = piece.offset;
-  const std::uint64_t length = std::min({piece.length, reach, kFeed});
+  const std::uint64_t length = std::min({piece.length, reach, feed_});
+  starved_ms_ = worker_.loop().now_ms();
   ask(
       State::kStarved,
       [&](auto done) {
@@ -384,6 +389,12 @@ void Connection::on_fed(sdk::Outcome<std::uint64_t> outcome) {
     return cut_short();
   }
   const std::uint64_t now = worker_.loop().now_ms();
+  // A hundred readers of a fast fill need not all be woken for each of its pieces.
+  const std::uint64_t took = now - starved_ms_;
+  if (took < kFeedMs / 2)
+    feed_ = std::min(feed_ * 2, kMostFeed);
+  else if (took > kFeedMs)
+    feed_ = std::max(feed_ / 2, kFeed);
   moved_ms_ = now;
   window_ms_ = now;
   window_bytes_ = 0;
