@@ -321,7 +321,10 @@ std::uint32_t sink(void* context, otagate_call handle, const void* data, std::ui
   {
     std::lock_guard lock(call->mutex);
     if (!call->sink_allowed) core.violation("sink() in a call that fetches nothing");
-    if (call->completions > 0) core.violation("sink() after the call had completed");
+    if (call->completions > 0) {
+      core.violation("sink() after the call had completed");
+      return OTAGATE_STOP;  // who waited for the call may be reading what it got
+    }
     if (call->in_sink) core.violation("two threads were in the sink of one fetch");
     if (call->stopped) {
       ++call->after_stop;
