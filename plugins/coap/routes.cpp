@@ -104,7 +104,7 @@ void Routes::refresh(Route& route) {
   });
 }
 
-void Routes::on_catalog(Route& route, Outcome<FirmwarePage> outcome) {
+void Routes::on_catalog(Route& route, const Outcome<FirmwarePage>& outcome) {
   if (!outcome) return fail(route, outcome.status, outcome.retry_after_ms);
   const plugins::CatalogPage page{
       .name = route.name, .type = route.type, .store = route.store, .limit = route.limit};
@@ -117,7 +117,7 @@ void Routes::on_catalog(Route& route, Outcome<FirmwarePage> outcome) {
   settle(route, std::move(document), std::move(tag));
 }
 
-void Routes::on_resolved(Route& route, Outcome<std::vector<Firmware>> outcome) {
+void Routes::on_resolved(Route& route, const Outcome<std::vector<Firmware>>& outcome) {
   const auto& items = outcome.value;
   if (outcome.status == OTAGATE_AMBIGUOUS && !items.empty()) {
     auto document = std::make_shared<Document>(plugins::choices_json(items), kJson);

@@ -112,9 +112,9 @@ class Routes {
   Route* refreshed(std::string_view key, std::uint64_t serial);
   bool stale(const Route& route) const;
   void refresh(Route& route);
-  void on_resolved(Route& route, Outcome<std::vector<Firmware>> outcome);
+  void on_resolved(Route& route, const Outcome<std::vector<Firmware>>& outcome);
   void on_opened(Route& route, Outcome<OpenBlob> outcome);
-  void on_catalog(Route& route, Outcome<FirmwarePage> outcome);
+  void on_catalog(Route& route, const Outcome<FirmwarePage>& outcome);
   void settle(Route& route, EntityPtr entity, std::string tag);
   void fail(Route& route, std::uint32_t status, std::uint64_t retry_after_ms);
   void keep_previous(Route& route);
