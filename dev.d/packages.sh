@@ -29,7 +29,7 @@ packages_for() {
     lint) echo "clang clang-format clang-tidy clang-tools shellcheck git" ;;
     fuzz) echo "clang libclang-rt-$llvm-dev lld" ;;
     bench) echo "libbenchmark-dev libcoap3-bin nginx-light procps python3-venv rclone sqlite3 varnish wrk" ;;
-    deb) echo "debhelper dpkg-dev" ;;
+    deb) echo "build-essential debhelper dpkg-dev zlib1g-dev" ;;
     roots) echo "mmdebstrap systemd-container" ;;
     emulation) echo "arch-test qemu-user-static" ;;
     *) die "no package list for '$1'" ;;
