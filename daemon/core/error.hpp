@@ -57,7 +57,7 @@ class Error {
 };
 
 // errno of a failed system call as an Error: "open /x/y: Permission denied".
-// ENOSPC, EDQUOT become no_space, ENOENT not_found, EACCES, EPERM denied, EIO, EROFS permanent, others transient.
+// ENOSPC, EDQUOT: no_space. ENOENT: not_found. EACCES, EPERM: denied. EIO, EROFS: permanent. Else transient.
 Error errno_error(std::string_view what, int error_number);
 
 template <class T>
