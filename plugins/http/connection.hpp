@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -93,11 +94,11 @@ class Connection final : public Watcher {
   void list(const Target& target);
   void on_credential(sdk::Outcome<sdk::Principal> outcome);
   void on_resolved(sdk::Outcome<std::vector<sdk::Firmware>> outcome);
-  void on_listed(sdk::Outcome<sdk::FirmwarePage> outcome);
-  void on_presigned(sdk::Outcome<std::string> outcome);
+  void on_listed(const sdk::Outcome<sdk::FirmwarePage>& outcome);
+  void on_presigned(const sdk::Outcome<std::string>& outcome);
   void on_opened(sdk::Outcome<sdk::Reader> outcome);
-  void on_readable(sdk::Outcome<std::uint64_t> outcome);
-  void on_fed(sdk::Outcome<std::uint64_t> outcome);
+  void on_readable(const sdk::Outcome<std::uint64_t>& outcome);
+  void on_fed(const sdk::Outcome<std::uint64_t>& outcome);
   void redirect_to(const std::string& location);
   void adopt(EntryPtr entry);
 
@@ -187,13 +188,13 @@ void Connection::ask(State state, Start start, Handle handle) {
   const std::uint64_t serial = ++serial_;
   worker_.call_started();
   call_ = start([this, serial, handle](auto outcome) {
-    worker_.loop().post([this, serial, handle, result = std::move(outcome)]() mutable {
+    worker_.loop().post([this, serial, handle, result = std::optional(std::move(outcome))]() mutable {
       if (serial == serial_ && (state_ == State::kAsking || state_ == State::kStarved)) {
         call_ = 0;
-        (this->*handle)(std::move(result));
+        (this->*handle)(std::move(*result));
       }
       // What nobody waits for any more goes before the count does: a reader is closed by then.
-      { [[maybe_unused]] const auto gone = std::move(result); }
+      result.reset();
       worker_.call_ended();
     });
   });

@@ -133,7 +133,7 @@ bool Connection::redirected(const Request& request) {
   return false;
 }
 
-void Connection::on_presigned(sdk::Outcome<std::string> outcome) {
+void Connection::on_presigned(const sdk::Outcome<std::string>& outcome) {
   if (outcome && !outcome.value.empty()) return redirect_to(outcome.value);
   Request request;
   if (parse_request(head_, request)) return close();
@@ -211,7 +211,7 @@ bool Connection::have_bytes(std::uint64_t offset, std::uint64_t length, std::uin
   return false;
 }
 
-void Connection::on_readable(sdk::Outcome<std::uint64_t> outcome) {
+void Connection::on_readable(const sdk::Outcome<std::uint64_t>& outcome) {
   if (!outcome) {
     reader_.close();
     return refuse_outcome(outcome.status, outcome.retry_after_ms, outcome.message);
@@ -379,7 +379,7 @@ void Connection::starve(const Piece& piece) {
       &Connection::on_fed);
 }
 
-void Connection::on_fed(sdk::Outcome<std::uint64_t> outcome) {
+void Connection::on_fed(const sdk::Outcome<std::uint64_t>& outcome) {
   if (outcome && outcome.value > 0) {
     granted_begin_ = wanted_;
     granted_end_ = wanted_ + outcome.value;

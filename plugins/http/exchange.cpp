@@ -236,7 +236,7 @@ void Connection::list(const Target& target) {
       &Connection::on_listed);
 }
 
-void Connection::on_listed(sdk::Outcome<sdk::FirmwarePage> outcome) {
+void Connection::on_listed(const sdk::Outcome<sdk::FirmwarePage>& outcome) {
   if (!outcome) return refuse_outcome(outcome.status, outcome.retry_after_ms, outcome.message);
   Request request;
   if (parse_request(head_, request)) return close();
