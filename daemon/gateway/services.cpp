@@ -179,7 +179,7 @@ void Services::open(std::string_view, plugin::OpenRequest request, bool streamin
     return;
   }
   if (request.firmware == 0) {
-    open_digest(request, streaming, std::move(reply));
+    open_digest(request, streaming, reply);
     return;
   }
   const auto id = static_cast<std::int64_t>(request.firmware);

@@ -92,15 +92,15 @@ void Routes::refresh(Route& route) {
                              .store = route.store,
                              .cursor = route.cursor,
                              .limit = route.limit};
-    gateway_.catalog(query, [this, key = route.key, serial](Outcome<FirmwarePage> outcome) {
-      if (auto* found = refreshed(key, serial)) on_catalog(*found, std::move(outcome));
+    gateway_.catalog(query, [this, key = route.key, serial](const Outcome<FirmwarePage>& outcome) {
+      if (auto* found = refreshed(key, serial)) on_catalog(*found, outcome);
     });
     return;
   }
   const ResolveQuery query{
       .name = route.name, .version = route.version, .type = route.type, .digest = route.digest};
-  gateway_.resolve(query, [this, key = route.key, serial](Outcome<std::vector<Firmware>> outcome) {
-    if (auto* found = refreshed(key, serial)) on_resolved(*found, std::move(outcome));
+  gateway_.resolve(query, [this, key = route.key, serial](const Outcome<std::vector<Firmware>>& outcome) {
+    if (auto* found = refreshed(key, serial)) on_resolved(*found, outcome);
   });
 }
 
