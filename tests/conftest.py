@@ -101,3 +101,22 @@ def pytest_sessionfinish(session, exitstatus):
         (folder / file).write_text("\n".join(_skipped) + "\n", encoding="utf-8")
     if exitstatus == 0 and _skipped and not _ran:
         session.exitstatus = 77  # ctest: skipped
+
+
+@pytest.fixture
+def cached_firmware(gateway, tmp_path):
+    """cached_firmware(body) -> the gateway, started, with `body` in its cache as app 1.0.0, over HTTP and CoAP."""
+
+    def make(body):
+        folder = tmp_path / "firmware"
+        folder.mkdir()
+        (folder / "app-1.0.0.bin").write_bytes(body)
+        gateway.add_directory(folder, pattern=["{name}-{version}.bin"])
+        gateway.add_http()
+        gateway.add_coap()
+        gateway.start()
+        gateway.wait_log("fill_completed")
+        gateway.wait_log("http: listening on")
+        return gateway
+
+    return make

@@ -34,8 +34,8 @@ Result<std::unique_ptr<Cache>> Cache::create(Options options, Host host) {
 Cache::Cache(std::shared_ptr<Core> core) : core_(std::move(core)) {}
 Cache::~Cache() { stop(); }
 
-void Cache::open(OpenRequest request, OpenCallback callback) {
-  core_->open(std::move(request), std::move(callback));
+void Cache::open(OpenRequest request, const OpenCallback& callback) {
+  core_->open(std::move(request), callback);
 }
 
 Result<ReaderPtr> Cache::open_cached(const Digest& digest, bool streaming, std::string_view peer) {
@@ -46,14 +46,14 @@ bool Cache::has(const Digest& digest) const { return core_->index().has(digest);
 void Cache::report_bad(const ReaderPtr& reader, const Error& why) { core_->report_bad(reader, why); }
 void Cache::pin(const Digest& digest, std::string_view owner) { core_->index().pin(digest, owner); }
 void Cache::unpin(const Digest& digest, std::string_view owner) { core_->index().unpin(digest, owner); }
-void Cache::evict(const Digest& digest, DoneCallback done) { core_->evict(digest, std::move(done)); }
-void Cache::verify(const Digest& digest, DoneCallback done) { core_->verify(digest, std::move(done)); }
+void Cache::evict(const Digest& digest, const DoneCallback& done) { core_->evict(digest, done); }
+void Cache::verify(const Digest& digest, const DoneCallback& done) { core_->verify(digest, done); }
 
-void Cache::cancel_fill(const FillKey& key, bool discard, DoneCallback done) {
-  core_->cancel_fill(key, discard, std::move(done));
+void Cache::cancel_fill(const FillKey& key, bool discard, const DoneCallback& done) {
+  core_->cancel_fill(key, discard, done);
 }
 
-void Cache::reconcile(DoneCallback done) { core_->reconcile(std::move(done)); }
+void Cache::reconcile(const DoneCallback& done) { core_->reconcile(done); }
 
 bool Cache::had_rejected_bytes(std::string_view peer, const FillKey& key) const {
   return core_->rejected_peers().contains(Core::peer_hash(peer), key);

@@ -75,7 +75,7 @@ class Cache {
 
   // Any thread. Calls back exactly once: inline or on the cache's thread. With `streaming` a reader of an
   // unfinished fill comes at once, otherwise when the blob is verified or the fill has failed.
-  void open(OpenRequest request, OpenCallback callback);
+  void open(OpenRequest request, const OpenCallback& callback);
   // The hot path: a reader of a cached blob, without a thread switch; not_found if it is not cached.
   // A blob that must be hashed first comes as a reader in state filling when `streaming`, else busy.
   Result<ReaderPtr> open_cached(const Digest& digest, bool streaming = true, std::string_view peer = {});
@@ -90,15 +90,15 @@ class Cache {
   void pin(const Digest& digest, std::string_view owner);
   void unpin(const Digest& digest, std::string_view owner);
   // busy if a reader, a fill or a pin holds it, not_found if it is not cached. Any thread.
-  void evict(const Digest& digest, DoneCallback done);
+  void evict(const Digest& digest, const DoneCallback& done);
   // Hashes the whole blob now. rejected: it was bad and is in quarantine. Any thread.
-  void verify(const Digest& digest, DoneCallback done);
+  void verify(const Digest& digest, const DoneCallback& done);
   // Stops a fill; its readers fail with cancelled. `discard`: what it has goes as well. Any thread.
-  void cancel_fill(const FillKey& key, bool discard, DoneCallback done);
+  void cancel_fill(const FillKey& key, bool discard, const DoneCallback& done);
 
   // After READY: compares the journal's blobs with the disk, adopts verified blobs the journal lost
   // (by hashing them), removes stray files. Any thread.
-  void reconcile(DoneCallback done);
+  void reconcile(const DoneCallback& done);
 
   // Peers that opened a reader of bytes which turned out bad (bounded: the newest 4096). They must start
   // from 0 again: answer 412 / 4.12 to ranges elsewhere, and forget them once they do. Any thread.

@@ -16,18 +16,8 @@ BODY = image(6 << 20, 7)
 
 
 @pytest.fixture
-def site(gateway, tmp_path):
-    """A gateway with one cached firmware, over HTTP and CoAP."""
-    folder = tmp_path / "firmware"
-    folder.mkdir()
-    (folder / "app-1.0.0.bin").write_bytes(BODY)
-    gateway.add_directory(folder, pattern=["{name}-{version}.bin"])
-    gateway.add_http()
-    gateway.add_coap()
-    gateway.start()
-    gateway.wait_log("fill_completed")
-    gateway.wait_log("http: listening on")
-    return gateway
+def site(cached_firmware):
+    return cached_firmware(BODY)
 
 
 def blob(gateway):

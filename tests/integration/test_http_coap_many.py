@@ -20,17 +20,9 @@ SECONDS = 2.0
 
 
 @pytest.fixture
-def make_site(gateway, tmp_path):
+def make_site(cached_firmware):
     def make(body):
-        folder = tmp_path / "firmware"
-        folder.mkdir()
-        (folder / "app-1.0.0.bin").write_bytes(body)
-        gateway.add_directory(folder, pattern=["{name}-{version}.bin"])
-        gateway.add_http()
-        gateway.add_coap()
-        gateway.start()
-        gateway.wait_log("fill_completed")
-        gateway.wait_log("http: listening on")
+        gateway = cached_firmware(body)
         eventually(lambda: gateway.get(PATH).body == body, 20, what="the firmware")
         return gateway
 
