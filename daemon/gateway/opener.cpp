@@ -116,7 +116,7 @@ void Opener::open(const Entry& entry, OpenOptions options, Reply reply) {
 }
 
 void Opener::start_fill(const Entry& entry, const OpenOptions& options,
-                        const std::shared_ptr<const StoreUse>& store, Reply reply) {
+                        const std::shared_ptr<const StoreUse>& store, const Reply& reply) {
   const std::int64_t closed = store->client->circuit().admit(steady_ms());
   if (closed != 0) {
     reply(fail(Error(Code::transient, "store " + entry.firmware.store_name + " does not answer, and " +
@@ -137,7 +137,7 @@ void Opener::start_fill(const Entry& entry, const OpenOptions& options,
   request.prefetch = options.prefetch;
   request.peer = options.peer;
   request.timeout = options.timeout;
-  cache_.open(std::move(request), std::move(reply));
+  cache_.open(std::move(request), reply);
 }
 
 }  // namespace otagate::gateway

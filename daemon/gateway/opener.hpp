@@ -53,7 +53,7 @@ class Opener {
   };
 
   void start_fill(const Entry& entry, const OpenOptions& options,
-                  const std::shared_ptr<const StoreUse>& store, Reply reply);
+                  const std::shared_ptr<const StoreUse>& store, const Reply& reply);
   bool may_retry_rejected(const std::string& fill_id);
 
   state::Database& db_;

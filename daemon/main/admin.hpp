@@ -48,12 +48,8 @@ class Admin final : public api::Backend {
     gateway_.pin(digest, std::move(reason), std::move(reply));
   }
   void unpin(const Digest& digest, Reply<void> reply) override { gateway_.unpin(digest, std::move(reply)); }
-  void evict(const Digest& digest, Reply<void> reply) override {
-    gateway_.cache().evict(digest, std::move(reply));
-  }
-  void verify(const Digest& digest, Reply<void> reply) override {
-    gateway_.cache().verify(digest, std::move(reply));
-  }
+  void evict(const Digest& digest, Reply<void> reply) override { gateway_.cache().evict(digest, reply); }
+  void verify(const Digest& digest, Reply<void> reply) override { gateway_.cache().verify(digest, reply); }
   void events(state::EventQuery query, Reply<std::vector<state::Event>> reply) override;
   std::uint64_t follow(std::function<void(const state::Event&)> follower) override {
     return gateway_.events().follow(std::move(follower));
