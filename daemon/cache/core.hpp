@@ -88,6 +88,9 @@ class Core : public std::enable_shared_from_this<Core> {
   void make_room(std::uint64_t bytes, Cache::DoneCallback done);
   // Puts the verified bytes of a fill in place, then has the fill announce them.
   void store(const std::shared_ptr<Fill>& fill, const Digest& digest, VerifyLevel level);
+  // Of a process that was killed between moving a blob into place and telling the journal: the blob's file
+  // is the fill's again, which checks it, verifies it and asks for its tail once more.
+  bool take_back(const std::string& id);
   void fill_ended(const std::shared_ptr<Fill>& fill, bool kept);
   // Whoever had bytes through this feed must start from 0 again.
   void note_rejected(const Feed& feed, const FillKey* key);

@@ -1,6 +1,7 @@
 // Core, the part that keeps what is cached whole: verification, quarantine, scrub, reconcile.
 #include <stdio.h>
 
+#include <set>
 #include <utility>
 
 #include "cache/core.hpp"
@@ -168,15 +169,25 @@ void Core::compare_with_disk(const DiskScan& scan, const Cache::DoneCallback& do
     host_.journal->blob_removed(known.digest, "its file is gone", [](const Result<void>&) {});
     emit({Event::Kind::blob_lost, {}, known.digest, Code::not_found, "its file is gone"});
   }
-  auto unknown = std::make_shared<std::deque<Digest>>();
-  for (const auto& [digest, identity] : scan.blobs)
-    if (!index_.has(digest)) unknown->push_back(digest);
-
-  std::map<std::string, bool> running;
-  for (const auto& [key, fill] : fills_) running[fill->id()] = true;
+  std::set<std::string> running;
+  for (const auto& [key, fill] : fills_) running.insert(fill->id());
   for (const auto& [id, bytes] : scan.fills)
     if (!running.contains(id)) idle_partials_[id] = bytes;
   auto strays = scan.strays;
+  std::set<Digest> taken;
+  for (const auto& [id, digest] : scan.sealed) {
+    if (running.contains(id)) continue;
+    if (take_back(id)) {
+      const auto blob = scan.blobs.find(digest);
+      idle_partials_[id] = blob == scan.blobs.end() ? 0 : blob->second.size;
+      taken.insert(digest);
+    } else {
+      strays.insert(strays.end(), {layout_.map(id), layout_.durable_map(id)});
+    }
+  }
+  auto unknown = std::make_shared<std::deque<Digest>>();
+  for (const auto& [digest, identity] : scan.blobs)
+    if (!index_.has(digest) && !taken.contains(digest)) unknown->push_back(digest);
   std::erase_if(strays, [&](const auto& path) { return running.contains(path.stem().string()); });
   hash_.post([strays = std::move(strays)] {
     for (const auto& path : strays)

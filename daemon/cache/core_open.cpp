@@ -1,10 +1,13 @@
 // Core, the part that answers open().
 #include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
 
 #include "cache/core.hpp"
+#include "cache/fill_map.hpp"
 #include "core/log.hpp"
 
 namespace otagate::cache {
@@ -96,6 +99,18 @@ bool Core::adopt_if_on_disk(const Digest& digest) {
   record.identity = *identity;
   index_.add(record, nullptr, true, false);
   return true;
+}
+
+bool Core::take_back(const std::string& id) {
+  const auto part = layout_.part(id);
+  if (::access(part.c_str(), F_OK) == 0) return false;
+  const auto header = FillMap::read_header(layout_, id);
+  if (!header || !header->sealed || header->key.id() != id) return false;
+  const Digest& digest = *header->sealed;
+  if (index_.has(digest) || index_.evicting(digest) || leaving_.contains(digest)) return false;
+  if (std::ranges::any_of(fills_, [&](const auto& entry) { return entry.second->storing(digest); }))
+    return false;
+  return ::rename(layout_.blob(digest).c_str(), part.c_str()) == 0;
 }
 
 std::shared_ptr<Fill> Core::find_fill(const FillKey& key) const {

@@ -21,7 +21,7 @@ void Core::store(const std::shared_ptr<Fill>& fill, const Digest& digest, Verify
   if (had) index_.hold(digest, true);  // this fill's copy goes: the other one must stay
   const auto destination = had ? std::filesystem::path() : layout_.blob(digest);
   disk_.post([self = shared_from_this(), fill, digest, level, had, destination] {
-    auto identity = fill->file()->commit(destination);
+    auto identity = fill->file()->commit(digest, destination);
     self->main_->post([self, fill, digest, level, had, identity = std::move(identity)] {
       self->stored(fill, digest, level, had, identity);
     });
@@ -50,6 +50,8 @@ void Core::stored(const std::shared_ptr<Fill>& fill, const Digest& digest, Verif
         self->main_->post([self, fill, record, had, done = std::move(done)] {
           if (!done)
             log("cache").error("journal of blob {}: {}", record.digest.hex(), done.error().message());
+          // On the thread that opens fills, so that it cannot hit a next fill of the same object.
+          if (done || had) self->hash_.post([file = fill->file()] { file->discard(); });
           fill->release_tail(record.digest);
           // The copy that was there may have been found bad meanwhile, then the next open fetches again. A
           // fill that was ended meanwhile has failed its feed.

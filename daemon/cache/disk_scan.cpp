@@ -54,6 +54,10 @@ DiskScan scan_disk(const Layout& layout) {
       scan.fills[id] = static_cast<std::uint64_t>(part.st_blocks) * 512;
       continue;
     }
+    if (!has_part && header && header->key.id() == id && header->sealed) {
+      scan.sealed[id] = *header->sealed;
+      continue;
+    }
     for (const fs::path& path : {layout.part(id), layout.map(id), layout.durable_map(id)})
       if (::access(path.c_str(), F_OK) == 0) scan.strays.push_back(path);
   }

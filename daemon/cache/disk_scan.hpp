@@ -14,6 +14,7 @@ namespace otagate::cache {
 struct DiskScan {
   std::map<Digest, FileIdentity> blobs;
   std::map<std::string, std::uint64_t> fills;  // with a part and a map that can be read: bytes on disk, by id
+  std::map<std::string, Digest> sealed;        // with a map that names the blob its part became, by id
   std::vector<std::filesystem::path> strays;   // nothing the cache would use
 };
 

@@ -57,6 +57,7 @@ void Fill::join(const OpenRequest& request, Cache::OpenCallback callback) {
 
 void Fill::start() {
   state_ = State::starting;
+  (void)core_.take_back(id_);
   std::uint64_t needed = caps_.size.value_or(0);
   struct stat part {};
   if (::stat(core_.layout().part(id_).c_str(), &part) == 0)

@@ -109,10 +109,10 @@ class FillFile : public BlobView {
   // --- disk thread
   std::uint64_t unsynced() const;
   Result<void> sync();
-  // Adds the tail, syncs, moves the file to `destination` (or, if empty, only unlinks it: the same blob is
-  // there already) and removes the maps. On failure the tail is cut off again.
-  Result<FileIdentity> commit(const std::filesystem::path& destination);
-  // Removes the files; who has them open goes on.
+  // Adds the tail, syncs and moves the file to `destination` (or, if empty, leaves it: the same blob is
+  // there already). On failure the tail is cut off again. The maps stay until discard().
+  Result<FileIdentity> commit(const Digest& digest, const std::filesystem::path& destination);
+  // Removes what is left of the files; who has them open goes on.
   void discard();
 
  private:

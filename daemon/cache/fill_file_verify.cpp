@@ -108,7 +108,7 @@ Result<void> FillFile::sync() {
   return result;
 }
 
-Result<FileIdentity> FillFile::commit(const std::filesystem::path& destination) {
+Result<FileIdentity> FillFile::commit(const Digest& digest, const std::filesystem::path& destination) {
   std::uint64_t body = 0;
   std::size_t tail = 0;
   {
@@ -117,12 +117,12 @@ Result<FileIdentity> FillFile::commit(const std::filesystem::path& destination) 
     tail = static_cast<std::size_t>(size_ - body_);
   }
   const std::filesystem::path part = layout_.part(id_);
-  // tail_ no longer changes: all has been written and verified.
+  // Neither tail_ nor map_ changes any more: all has been written and verified.
   Result<void> result = write_all(part_.get(), std::span<const std::byte>(tail_).first(tail), body);
+  // Where a kill (a chunk) or a power cut (kMaxUnsynced) may cost all of it anyway, a seal is of no use.
+  if (result && !destination.empty() && body > kChunkSize) result = map_.seal(digest, body > kMaxUnsynced);
   bool renamed = false;
-  if (destination.empty()) {
-    if (result) result = remove_file(part);
-  } else {
+  if (!destination.empty()) {
     if (result && ::fsync(part_.get()) != 0) result = fail(errno_error("syncing a blob", errno));
     if (result) {
       const std::filesystem::path folder = destination.parent_path();
@@ -140,10 +140,8 @@ Result<FileIdentity> FillFile::commit(const std::filesystem::path& destination) 
     [[maybe_unused]] const int cut = ::ftruncate(part_.get(), static_cast<off_t>(body));
     return fail(result.error());
   }
-  (void)remove_file(layout_.map(id_));
-  (void)remove_file(layout_.durable_map(id_));
   {
-    const std::scoped_lock lock(mutex_);  // readers may keep this object for long, the maps' use is over
+    const std::scoped_lock lock(mutex_);  // readers may keep this object for long
     map_.close();
   }
   return identify(part_.get());

@@ -25,8 +25,10 @@ struct RawHeader {
   std::uint32_t has_expected;
   std::array<std::byte, 32> expected;
   std::array<std::uint32_t, 4> lengths;
+  std::uint64_t is_sealed;
+  std::array<std::byte, 32> sealed;
 };
-static_assert(sizeof(RawHeader) == 80);
+static_assert(sizeof(RawHeader) == 120);
 
 std::uint64_t entry_offset(std::size_t chunk) { return FillMap::kHeaderBytes + chunk * sizeof(MapEntry); }
 
@@ -62,6 +64,8 @@ Result<std::vector<std::byte>> FillMap::encode(const MapHeader& header) {
   raw.size = header.size;
   raw.has_expected = header.key.expected ? 1 : 0;
   if (header.key.expected) raw.expected = header.key.expected->bytes;
+  raw.is_sealed = header.sealed ? 1 : 0;
+  if (header.sealed) raw.sealed = header.sealed->bytes;
   std::size_t at = sizeof raw;
   std::size_t i = 0;
   for (const std::string* text :
@@ -93,6 +97,7 @@ Result<MapHeader> FillMap::decode(std::span<const std::byte> block) {
   MapHeader header;
   header.size = raw.size;
   if (raw.has_expected != 0) header.key.expected = Digest{raw.expected};
+  if (raw.is_sealed != 0) header.sealed = Digest{raw.sealed};
   std::size_t at = sizeof raw;
   std::size_t i = 0;
   for (std::string* text :
@@ -150,7 +155,7 @@ Result<FillMap> FillMap::create(const Layout& layout, const MapHeader& header,
   if (!sync) return fail(sync.error());
   auto live = start(layout.map(id));
   if (!live) return fail(live.error());
-  return FillMap(std::move(*live), std::move(*sync));
+  return FillMap(header, std::move(*live), std::move(*sync));
 }
 
 Result<void> FillMap::put(std::size_t chunk, std::uint32_t checksum) {
@@ -161,6 +166,17 @@ Result<void> FillMap::put(std::size_t chunk, std::uint32_t checksum) {
 Result<void> FillMap::erase(std::size_t chunk) {
   const MapEntry entry{};
   return write_all(live_.get(), std::as_bytes(std::span(&entry, 1)), entry_offset(chunk));
+}
+
+Result<void> FillMap::seal(const Digest& digest, bool durable) {
+  header_.sealed = digest;
+  const auto block = encode(header_);
+  if (!block) return fail(block.error());
+  if (durable) {
+    if (auto wrote = write_all(durable_.get(), *block, 0); !wrote) return wrote;
+    if (::fdatasync(durable_.get()) != 0) return fail(errno_error("syncing the map of a fill", errno));
+  }
+  return write_all(live_.get(), *block, 0);
 }
 
 void FillMap::close() {

@@ -6,9 +6,14 @@
 // data they speak of has been synced, is synced itself, and counts after a reboot. Neither is believed:
 // an entry only says which checksum to expect, every chunk is read again before it is used. So a torn
 // write costs a chunk and no more.
+//
+// A map is sealed with the blob's digest before its bytes are moved from `.part` to the blob, and goes once
+// the journal knows the blob. A sealed map without `.part` so tells which object a blob is of that a process
+// killed in between has left behind.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -29,6 +34,7 @@ struct MapHeader {
   FillKey key;
   std::uint64_t size = 0;
   std::string boot_id;
+  std::optional<Digest> sealed = std::nullopt;
 };
 
 // Not thread-safe; the FillFile that owns it locks, but for sync().
@@ -51,6 +57,8 @@ class FillMap {
   // Into the live map.
   Result<void> put(std::size_t chunk, std::uint32_t checksum);
   Result<void> erase(std::size_t chunk);
+  // Into the live map, and if `durable` into the other one, which is synced.
+  Result<void> seal(const Digest& digest, bool durable);
   // Gives the descriptors back; nothing may be put any more.
   void close();
 
@@ -62,8 +70,10 @@ class FillMap {
   Result<void> put_durable(std::span<const Numbered> entries) const;
 
  private:
-  FillMap(UniqueFd live, UniqueFd durable) : live_(std::move(live)), durable_(std::move(durable)) {}
+  FillMap(MapHeader header, UniqueFd live, UniqueFd durable)
+      : header_(std::move(header)), live_(std::move(live)), durable_(std::move(durable)) {}
 
+  MapHeader header_;
   UniqueFd live_;
   UniqueFd durable_;
 };

@@ -99,7 +99,10 @@ TEST(PageTable, CannotBeResizedOrWrittenByWhoGetsItsDescriptor) {
 }
 
 TEST(FillMap, HeaderSurvivesAndDamageIsSeen) {
-  const MapHeader header{{"s3", "a/b \xc3\xbc.bin", "\"etag\"", digest_of(make_bytes(9))}, 12345, "boot"};
+  const MapHeader header{{"s3", "a/b \xc3\xbc.bin", "\"etag\"", digest_of(make_bytes(9))},
+                         12345,
+                         "boot",
+                         digest_of(make_bytes(8))};
   auto block = FillMap::encode(header);
   ASSERT_TRUE(block);
   const auto back = FillMap::decode(*block);
@@ -107,6 +110,7 @@ TEST(FillMap, HeaderSurvivesAndDamageIsSeen) {
   EXPECT_EQ(back->key, header.key);
   EXPECT_EQ(back->size, header.size);
   EXPECT_EQ(back->boot_id, header.boot_id);
+  EXPECT_EQ(back->sealed, header.sealed);
   for (std::size_t at = 0; at < block->size(); at += 7) {
     auto damaged = *block;
     damaged[at] ^= std::byte{0x20};

@@ -119,6 +119,49 @@ TEST_F(ResumeTest, AfterARebootOnlyWhatWasSyncedCounts) {
   EXPECT_LE(again, FillFile::kMaxUnsynced + kLostByAKill);
 }
 
+// Without a digest from the store nothing but the journal knows whose bytes a blob is.
+class KilledBeforeTheJournal : public ResumeTest {
+ protected:
+  // What is sent to fill `content` once more, after a kill between storing the blob and writing it down.
+  std::uint64_t sent_again(const Bytes& content, const std::string& boot_id, bool reconciled) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      host.on_added = [] { ::raise(SIGKILL); };
+      FakeStore store(content);
+      auto created = Cache::create(options, {&host, &host, &host});
+      if (created) cache = std::move(*created);
+      if (created) (void)fetch(store);
+      ::_exit(1);
+    }
+    int status = 0;
+    EXPECT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    EXPECT_TRUE(std::filesystem::exists(blob_path(digest_of(content))));
+    options.environment.boot_id = boot_id;
+    start();
+    if (reconciled) {
+      EXPECT_TRUE(done_of([&](Cache::DoneCallback done) { cache->reconcile(std::move(done)); }));
+    }
+    FakeStore store(content);
+    EXPECT_EQ(contents(fetch(store)), content);
+    EXPECT_EQ(host.records().size(), 1U);
+    EXPECT_TRUE(eventually([&] { return std::filesystem::is_empty(options.root / "fills"); }));
+    return store.sent();
+  }
+};
+
+TEST_F(KilledBeforeTheJournal, ItsBlobCostsTheTail) {
+  EXPECT_LE(sent_again(make_bytes(3 * kMiB, 3), "boot-1", false), kTailSize);
+}
+
+TEST_F(KilledBeforeTheJournal, ItsBlobCostsTheTailAfterReconcileToo) {
+  EXPECT_LE(sent_again(make_bytes(3 * kMiB, 3), "boot-1", true), kTailSize);
+}
+
+TEST_F(KilledBeforeTheJournal, APowerCutThenCostsWhatWasNotSynced) {
+  EXPECT_LE(sent_again(make_bytes(24 * kMiB, 3), "boot-2", false), FillFile::kMaxUnsynced + kTailSize);
+}
+
 TEST_F(ResumeTest, ACleanStopLosesNothingButTheHeldBytes) {
   const Bytes content = make_bytes(3 * kMiB, 4);
   FakeStore store(content);

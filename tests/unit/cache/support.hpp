@@ -266,6 +266,7 @@ class RecordingHost : public Journal, public EventSink, public EvictionGate {
     note("ended " + std::string(to_string(code)));
   }
   void blob_added(const BlobRecord& blob, const std::optional<FillKey>&, Done done) override {
+    if (on_added) on_added();
     {
       const std::scoped_lock lock(mutex_);
       records_[blob.digest] = blob;
@@ -334,6 +335,7 @@ class RecordingHost : public Journal, public EventSink, public EvictionGate {
 
   std::atomic<bool> store_listed{true};
   std::atomic<bool> broken{false};
+  std::function<void()> on_added;                 // before use
   std::function<void(const Digest&)> on_removed;  // before use
 
  private:
