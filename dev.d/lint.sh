@@ -96,13 +96,7 @@ lint_all() {
   gate "habits" lint_habits
   gate "compile commands" lint_database
   gate "coroutine forms that GCC 12 miscompiles" lint_coroutines
-  # OTAGATE_TIDY=advise: findings are shown and do not fail, until the tree is clean of them.
-  if [ "${OTAGATE_TIDY:-}" = advise ]; then
-    say "lint: clang-tidy (advice)"
-    timeout 1200 python3 dev.d/tidy build/lint --jobs "$(jobs_wanted)" "$@" || say "clang-tidy has findings (see above)"
-  else
-    gate "clang-tidy" lint_tidy "$@"
-  fi
+  gate "clang-tidy" lint_tidy "$@"
   [ "$lint_status" = 0 ] || die "lint found something (see above)"
   say "lint: clean"
 }
