@@ -61,7 +61,7 @@ cxx_files_format() {
 # clang-tidy and the coroutine gate read the commands of a clang build, which is configured only.
 lint_database() {
   if [ ! -f build/lint/build.ninja ]; then
-    cmake --preset debug -B build/lint -DOTAGATE_TESTS=OFF -DOTAGATE_PCH=OFF \
+    cmake --preset debug -B build/lint -DOTAGATE_TESTS=OFF -DOTAGATE_PCH=OFF ${OTAGATE_UNITY:+-DCMAKE_UNITY_BUILD=ON} \
       -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ >build/lint.log 2>&1 || {
       cat build/lint.log
       return 1

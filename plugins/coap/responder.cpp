@@ -139,7 +139,9 @@ void Responder::get(coap_session_t* session, const coap_pdu_t* pdu, coap_pdu_t* 
   }
   const auto request = read_request(pdu, path_);
   const bool is_verified = verified(session, *peer, request, now);
-  const auto problem = [&](const Problem& what) { answer_problem(what, request, session, response, is_verified); };
+  const auto problem = [&](const Problem& what) {
+    answer_problem(what, request, session, response, is_verified);
+  };
   if (request.problem != nullptr) return problem({code_of(4, 0), 0, request.problem});
   const auto target = path_.target();
   if (target.problem != nullptr) return problem({code_of(4, 0), 0, target.problem});

@@ -30,6 +30,8 @@ struct Check {
 
 std::vector<Check> load_checks();
 std::vector<Check> store_checks();
+std::vector<Check> store_call_checks();
+std::vector<Check> store_optional_checks();
 std::vector<Check> transport_checks();
 
 }  // namespace otagate::kit

@@ -23,275 +23,12 @@ using sdk::view;
 using sdk::write_struct;
 
 namespace {
-
 constexpr std::uint64_t kTail = 4096;
-constexpr std::uint64_t kFirmware = 0x51;
-
-void deliver(const otagate_reply& reply, std::uint32_t status, const void* result,
-             std::string_view message = {}, std::uint64_t retry_after_ms = 0) {
-  auto completion = make_struct<otagate_completion>();
-  completion.status = status;
-  completion.result = result;
-  completion.message = str(message);
-  completion.retry_after_ms = retry_after_ms;
-  reply.fn(reply.context, &completion);
-}
-
-Gateway& gateway_of(void* context) { return *static_cast<Gateway*>(instance_of(context)->user); }
-
 }  // namespace
-
-// The functions of otagate_transport_host.
-struct Gateway::Table {
-  static const otagate_board* board(void* context, otagate_instance) { return &gateway_of(context).board_; }
-
-  static otagate_call check_credential(void* context, otagate_instance, const otagate_credential* raw,
-                                       const otagate_reply* reply) {
-    Gateway& self = gateway_of(context);
-    const auto in = read_struct<otagate_credential>(raw);
-    const bool good =
-        (in.scheme == OTAGATE_AUTH_BEARER && view(in.secret) == "kit-token") ||
-        (in.scheme == OTAGATE_AUTH_BASIC && view(in.user) == "kit" && view(in.secret) == "kit") ||
-        in.scheme == OTAGATE_AUTH_PSK || in.scheme == OTAGATE_AUTH_CERTIFICATE;
-    const otagate_call call = self.ask(reply);
-    self.reply(call, [good](const otagate_reply& to) {
-      auto out = make_struct<otagate_principal>();
-      out.principal = 1;
-      deliver(to, good ? OTAGATE_OK : OTAGATE_DENIED, good ? &out : nullptr, good ? "" : "who are you?");
-    });
-    return call;
-  }
-
-  static otagate_call psk(void* context, otagate_instance, otagate_str identity, const otagate_reply* reply) {
-    Gateway& self = gateway_of(context);
-    const bool good = view(identity) == "kit";
-    const otagate_call call = self.ask(reply);
-    self.reply(call, [good](const otagate_reply& to) {
-      auto out = make_struct<otagate_psk>();
-      out.key = str("kit-key");
-      out.principal = 1;
-      deliver(to, good ? OTAGATE_OK : OTAGATE_DENIED, good ? &out : nullptr,
-              good ? "" : "there is no such identity");
-    });
-    return call;
-  }
-
-  static otagate_call resolve(void* context, otagate_instance, const otagate_resolve_request* raw,
-                              const otagate_reply* reply) {
-    Gateway& self = gateway_of(context);
-    const auto in = read_struct<otagate_resolve_request>(raw);
-    const bool by_digest = in.digest.size > 0;
-    const bool good = by_digest ? view(in.digest) == self.digest_
-                                : view(in.name) == kName &&
-                                      (view(in.version) == kVersion || view(in.version) == "latest") &&
-                                      (in.type.size == 0 || view(in.type) == kType);
-    {
-      std::lock_guard lock(self.mutex_);
-      if (good) ++self.resolved_;
-    }
-    const otagate_call call = self.ask(reply);
-    self.reply(call, [&self, good](const otagate_reply& to) {
-      if (!good) return deliver(to, OTAGATE_NOT_FOUND, nullptr, "there is no such firmware");
-      const otagate_firmware out = self.firmware();
-      if (to.item) to.item(to.context, &out);
-      deliver(to, OTAGATE_OK, nullptr);
-    });
-    return call;
-  }
-
-  static otagate_call catalog(void* context, otagate_instance, const otagate_catalog_request* raw,
-                              const otagate_reply* reply) {
-    Gateway& self = gateway_of(context);
-    const auto in = read_struct<otagate_catalog_request>(raw);
-    const bool match = (in.name.size == 0 || view(in.name) == kName) &&
-                       (in.type.size == 0 || view(in.type) == kType) && in.cursor.size == 0;
-    if (in.limit == 0 || in.limit > 1000)
-      self.instance_.violation("catalog() with a limit that is not 1 to 1,000");
-    const otagate_call call = self.ask(reply);
-    self.reply(call, [&self, match](const otagate_reply& to) {
-      const otagate_firmware one = self.firmware();
-      if (match && to.item) to.item(to.context, &one);
-      auto out = make_struct<otagate_catalog_result>();
-      deliver(to, OTAGATE_OK, &out);
-    });
-    return call;
-  }
-
-  static otagate_call blob_open(void* context, otagate_instance, const otagate_open_request* raw,
-                                const otagate_reply* reply) {
-    Gateway& self = gateway_of(context);
-    const auto in = read_struct<otagate_open_request>(raw);
-    const bool good = in.firmware == kFirmware || (in.firmware == 0 && view(in.digest) == self.digest_);
-    const otagate_call call = self.ask(reply);
-    if (!good) {
-      self.reply_status(call, OTAGATE_NOT_FOUND, "there is no such firmware");
-      return call;
-    }
-    std::unique_lock lock(self.mutex_);
-    self.filling_started_ = true;
-    self.changed_.notify_all();
-    const bool verified_only = !self.streaming_ || (in.flags & OTAGATE_OPEN_VERIFIED) != 0;
-    const std::uint32_t state = __atomic_load_n(&self.page_.state, __ATOMIC_ACQUIRE);
-    if (state == OTAGATE_BLOB_FILLING && verified_only) {
-      self.opens_waiting_.push_back(call);
-      self.wants_verified_ = true;
-      self.changed_.notify_all();
-      lock.unlock();
-      const std::uint64_t patience = std::min<std::uint64_t>(in.deadline_ms, 60'000);
-      self.instance_.post(
-          [&self, call] { self.reply_status(call, OTAGATE_DEADLINE, "not verified yet", 1000); },
-          milliseconds(patience));
-      return call;
-    }
-    lock.unlock();
-    self.open_now(call);
-    return call;
-  }
-
-  static otagate_call blob_want(void* context, otagate_instance, const otagate_want_request* raw,
-                                const otagate_reply* reply) {
-    Gateway& self = gateway_of(context);
-    const auto in = read_struct<otagate_want_request>(raw);
-    const otagate_call call = self.ask(reply);
-    {
-      std::lock_guard lock(self.mutex_);
-      if (!self.readers_.contains(in.reader)) {
-        self.instance_.violation("blob_want() on a reader that is not open");
-      } else {
-        self.wants_[call] = {read_struct<otagate_reply>(reply), in.reader, in.offset,
-                             std::max<std::uint64_t>(1, in.min_length)};
-      }
-    }
-    self.instance_.post([&self] { self.answer_wants(); });
-    self.instance_.post([&self, call] { self.reply_status(call, OTAGATE_DEADLINE, "not there yet", 1000); },
-                        milliseconds(std::min<std::uint64_t>(in.deadline_ms, 60'000)));
-    return call;
-  }
-
-  static void blob_close(void* context, otagate_instance, otagate_reader reader) {
-    Gateway& self = gateway_of(context);
-    std::vector<otagate_call> wants;
-    {
-      std::lock_guard lock(self.mutex_);
-      const auto found = self.readers_.find(reader);
-      if (found == self.readers_.end())
-        return self.instance_.violation("blob_close() of a reader that is not open");
-      ::close(found->second.fd);
-      self.readers_.erase(found);
-      for (const auto& [call, want] : self.wants_)
-        if (want.reader == reader) wants.push_back(call);
-      self.changed_.notify_all();
-    }
-    for (otagate_call call : wants) self.reply_status(call, OTAGATE_CANCELLED, "the reader was closed");
-  }
-
-  static otagate_call presign(void* context, otagate_instance, const otagate_redirect_request*,
-                              const otagate_reply* reply) {
-    Gateway& self = gateway_of(context);
-    const otagate_call call = self.ask(reply);
-    self.reply_status(call, OTAGATE_UNSUPPORTED, "the store does not presign");
-    return call;
-  }
-
-  static otagate_call check_in(void* context, otagate_instance, const otagate_check_in* raw,
-                               const otagate_reply* reply) {
-    Gateway& self = gateway_of(context);
-    const auto in = read_struct<otagate_check_in>(raw);
-    if (in.device.size == 0) self.instance_.violation("check_in() without a device");
-    const bool offered = view(in.device) == kDevice;
-    const otagate_call call = self.ask(reply);
-    self.reply(call, [&self, offered](const otagate_reply& to) {
-      auto out = make_struct<otagate_offer>();
-      out.next_after_ms = 60'000;
-      {
-        std::lock_guard lock(self.mutex_);
-        ++self.check_ins_;
-        if (offered && !self.attempt_over_) {
-          if (!self.attempt_) {
-            self.attempt_ = 0xa77;
-            ++self.offers_;
-          }
-          out.attempt = self.attempt_;
-          out.parts = 1;
-          out.lease_ms = 60'000;
-        }
-        self.changed_.notify_all();
-      }
-      deliver(to, OTAGATE_OK, &out);
-    });
-    return call;
-  }
-
-  static std::uint32_t offer_part(void* context, otagate_instance, std::uint64_t attempt, std::uint32_t index,
-                                  otagate_offer_part* part) {
-    Gateway& self = gateway_of(context);
-    std::lock_guard lock(self.mutex_);
-    if (attempt != self.attempt_ || attempt == 0 || index != 0) return OTAGATE_NOT_FOUND;
-    auto out = make_struct<otagate_offer_part>();
-    out.firmware = kFirmware;
-    out.component = str("application");
-    out.name = str(kName);
-    out.version = str(kVersion);
-    out.sha256 = str(self.digest_);
-    out.blob_size = self.content_.size();
-    write_struct(part, out);
-    return OTAGATE_OK;
-  }
-
-  static otagate_call progress(void* context, otagate_instance, const otagate_progress* raw,
-                               const otagate_reply* reply) {
-    Gateway& self = gateway_of(context);
-    const auto in = read_struct<otagate_progress>(raw);
-    bool over = false;
-    {
-      std::lock_guard lock(self.mutex_);
-      if (in.resume_token.size > 256) self.instance_.violation("a resume token is longer than 256 bytes");
-      if (in.state > OTAGATE_ATTEMPT_REVERTED)
-        self.instance_.violation("progress() with a state that does not exist");
-      if (in.attempt != self.attempt_ || in.attempt == 0)
-        self.instance_.violation("progress() of an attempt that was never offered");
-      over = self.attempt_over_;
-      self.reports_.push_back({in.attempt, in.state, in.part, in.offset});
-      if (in.state >= OTAGATE_ATTEMPT_CONFIRMED) self.attempt_over_ = true;
-      self.changed_.notify_all();
-    }
-    const otagate_call call = self.ask(reply);
-    self.reply(call, [over, state = in.state](const otagate_reply& to) {
-      if (over) return deliver(to, OTAGATE_NOT_FOUND, nullptr, "the attempt is over");
-      auto out = make_struct<otagate_answer>();
-      out.answer = state == OTAGATE_ATTEMPT_NEEDS_CONFIRM ? OTAGATE_CONFIRM : OTAGATE_CONTINUE;
-      deliver(to, OTAGATE_OK, &out);
-    });
-    return call;
-  }
-
-  static void blob_bad(void* context, otagate_instance, otagate_reader, otagate_str) {
-    gateway_of(context).instance_.violation(
-        "it says that the blob is bad, which it is not: it read what is not ready");
-  }
-
-  static otagate_transport_host make() {
-    auto out = make_struct<otagate_transport_host>();
-    out.board = &board;
-    out.check_credential = &check_credential;
-    out.psk = &psk;
-    out.resolve = &resolve;
-    out.catalog = &catalog;
-    out.blob_open = &blob_open;
-    out.blob_want = &blob_want;
-    out.blob_close = &blob_close;
-    out.presign = &presign;
-    out.check_in = &check_in;
-    out.offer_part = &offer_part;
-    out.progress = &progress;
-    out.blob_bad = &blob_bad;
-    return out;
-  }
-};
 
 Gateway::Gateway(Subject& subject, std::size_t size, Fill fill)
     : fill_(fill),
-      table_(Table::make()),
+      table_(make_table()),
       streaming_((subject.transport().flags & OTAGATE_TRANSPORT_STREAMING) != 0),
       instance_(subject, OTAGATE_TRANSPORT_1, subject.options(), &table_, this) {
   std::mt19937_64 random(4711);
@@ -340,6 +77,16 @@ Gateway::~Gateway() {
   instance_.destroy();
   for (const auto& [handle, reader] : readers_) ::close(reader.fd);
   ::close(file_);
+}
+
+void Gateway::deliver(const otagate_reply& reply, std::uint32_t status, const void* result,
+                      std::string_view message, std::uint64_t retry_after_ms) {
+  auto completion = make_struct<otagate_completion>();
+  completion.status = status;
+  completion.result = result;
+  completion.message = str(message);
+  completion.retry_after_ms = retry_after_ms;
+  reply.fn(reply.context, &completion);
 }
 
 otagate_firmware Gateway::firmware() const {
@@ -554,52 +301,6 @@ void Gateway::check_reports(bool expect_final) {
   }
   expect(finals <= 1, "an attempt had " + std::to_string(finals) + " results");
   expect(!expect_final || finals == 1, "the attempt has no result");
-}
-
-// ---------------------------------------------------------------- the device
-
-Device::Device(Subject& subject, const std::string& out) : out_(out) {
-  const auto command = subject.setting("device");
-  if (!command) throw Skipped{"the configuration has no device command"};
-  pid_ = ::fork();
-  expect(pid_ >= 0, "fork failed");
-  if (pid_ == 0) {
-    ::setpgid(0, 0);
-    const std::pair<const char*, const char*> variables[] = {
-        {"OTAGATE_CHECK_NAME", Gateway::kName}, {"OTAGATE_CHECK_VERSION", Gateway::kVersion},
-        {"OTAGATE_CHECK_TYPE", Gateway::kType}, {"OTAGATE_CHECK_DEVICE", Gateway::kDevice},
-        {"OTAGATE_CHECK_RUNS", Gateway::kRuns}, {"OTAGATE_CHECK_OUT", out_.c_str()}};
-    for (const auto& [key, value] : variables) ::setenv(key, value, 1);
-    ::execl("/bin/sh", "sh", "-c", command->c_str(), static_cast<char*>(nullptr));
-    ::_exit(127);
-  }
-  ::setpgid(pid_, pid_);  // in both, so that it is done whoever comes first
-}
-
-Device::~Device() { kill(); }
-
-std::optional<int> Device::wait(milliseconds timeout) {
-  if (pid_ < 0) return std::nullopt;
-  for (const auto until = Clock::now() + timeout;;) {
-    int status = 0;
-    if (::waitpid(pid_, &status, WNOHANG) == pid_) {
-      pid_ = -1;
-      return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
-    }
-    if (Clock::now() >= until) return std::nullopt;
-    std::this_thread::sleep_for(milliseconds(10));  // a child's end can only be polled for beside a deadline
-  }
-}
-
-void Device::freeze() {
-  if (pid_ > 0) ::kill(-pid_, SIGSTOP);
-}
-
-void Device::kill() {
-  if (pid_ < 0) return;
-  ::kill(-pid_, SIGKILL);
-  ::waitpid(pid_, nullptr, 0);
-  pid_ = -1;
 }
 
 }  // namespace otagate::kit

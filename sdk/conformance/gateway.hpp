@@ -2,8 +2,6 @@
 // wants, and every offer, report and reader written down.
 #pragma once
 
-#include <sys/types.h>
-
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -11,6 +9,8 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
+#include <thread>
 #include <vector>
 
 #include "host.hpp"
@@ -78,9 +78,8 @@ class Gateway {
   // What the reports of an attempt must be like whatever happened; throws Failed.
   void check_reports(bool expect_final);
 
-  struct Table;
-
  private:
+  struct Table;
   struct Reader {
     int fd = -1;
   };
@@ -94,6 +93,11 @@ class Gateway {
     otagate_reply reply{};
   };
 
+  static constexpr std::uint64_t kFirmware = 0x51;
+
+  static otagate_transport_host make_table();
+  static void deliver(const otagate_reply& reply, std::uint32_t status, const void* result,
+                      std::string_view message = {}, std::uint64_t retry_after_ms = 0);
   void fill_loop();
   void write_to(std::uint64_t end);
   void answer_wants();
@@ -137,26 +141,6 @@ class Gateway {
 
   std::thread filler_;
   Instance instance_;
-};
-
-// The command of the configuration that plays the device, in a process group of its own.
-class Device {
- public:
-  Device(Subject& subject, const std::string& out);
-  ~Device();  // kill()
-  Device(const Device&) = delete;
-  Device& operator=(const Device&) = delete;
-
-  // Its exit code; nothing when it is still running after that time.
-  std::optional<int> wait(milliseconds timeout);
-  void freeze();  // SIGSTOP
-  void kill();    // SIGKILL: the plug is pulled
-
-  const std::string& out() const { return out_; }
-
- private:
-  const std::string out_;
-  pid_t pid_ = -1;
 };
 
 }  // namespace otagate::kit

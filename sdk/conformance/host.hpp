@@ -133,13 +133,4 @@ std::string first_violation();
 // The instance behind a table's context.
 Instance* instance_of(void* context);
 
-// Open descriptors and threads of this process, to see what an instance leaves behind.
-struct Resources {
-  std::size_t descriptors = 0;
-  std::size_t threads = 0;
-  static Resources now();
-};
-// Waits until there are no more than before, for threads end a moment after they were joined.
-void expect_released(const Resources& before, const char* after_what);
-
 }  // namespace otagate::kit

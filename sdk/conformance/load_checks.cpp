@@ -12,6 +12,7 @@
 #include "check.hpp"
 #include "host.hpp"
 #include "otagate/cpp/status.hpp"
+#include "resources.hpp"
 #include "sha256.hpp"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

@@ -146,7 +146,8 @@ int run_all(int argc, char** argv) {
   }
 
   std::vector<Check> checks;
-  for (auto part : {load_checks(), store_checks(), transport_checks()})
+  for (auto part :
+       {load_checks(), store_checks(), store_call_checks(), store_optional_checks(), transport_checks()})
     for (Check& check : part) checks.push_back(std::move(check));
   if (list) {
     for (const Check& check : checks) std::printf("%-26s %s\n", check.name.c_str(), check.what.c_str());

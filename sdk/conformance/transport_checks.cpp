@@ -9,8 +9,10 @@
 #include <iterator>
 
 #include "check.hpp"
+#include "device.hpp"
 #include "gateway.hpp"
 #include "otagate/cpp/status.hpp"
+#include "resources.hpp"
 
 namespace otagate::kit {
 namespace {

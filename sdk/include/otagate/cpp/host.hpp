@@ -190,7 +190,7 @@ class Host {
     }
     const otagate_call call = start(static_cast<const otagate_reply&>(reply));
     if (call) {
-      context.release();  // the reply has it now, or had it already
+      (void)context.release();  // the reply has it now, or had it already
       return call;
     }
     context->outcome.status = OTAGATE_BUSY;
