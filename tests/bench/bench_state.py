@@ -1,10 +1,13 @@
 """Durable writes: group commit against SQLite at the same settings, one row per commit."""
+import os
 import statistics
 import subprocess
 
 from benchlib import Unavailable
 
 SECONDS = "2"
+FILL = 100 << 20
+FILL_RATE = "40MiB/s"  # so that it outlasts the load
 
 
 def run(bench):
@@ -26,3 +29,21 @@ def run(bench):
     bench.compare("durable writes, 1,000 in flight", "rows/s", ours, "SQLite, one row per commit",
                   lambda: load("single")[0], 10)
     bench.add("time until acknowledged, p99", "ms", statistics.median(p99), None, None, 20, better="lower")
+
+    gateway = bench.gateway()
+    firmware = bench.folder()
+    for number in range(bench.rounds):
+        (firmware / f"fill{number}-1.0.0.bin").write_bytes(os.urandom(1 << 20) * (FILL >> 20))
+    gateway.add_directory(firmware, pattern=["{name}-{version}.bin"], options={"hash": False}, bandwidth=FILL_RATE,
+                          prefetch=False)
+    gateway.add_http()
+    gateway.start()
+    beside = []
+    for number in range(bench.rounds):
+        gateway.wait_firmware(f"fill{number}", "1.0.0")
+        gateway.cli("firmware", "fetch", f"fill{number}/1.0.0")
+        beside.append(load("ours")[1])
+        fills = gateway.api("/fills")["items"]
+        assert fills and fills[0]["present"] > 0, "the fill must outlast the load"
+        gateway.cli("firmware", "fetch", f"fill{number}/1.0.0", "--wait")
+    bench.add("the same beside a fill of 100 MiB", "ms", statistics.median(beside), None, None, 20, better="lower")
