@@ -138,12 +138,15 @@ std::string render_metrics(const Backend& backend, const ServerCounters& server)
             static_cast<double>(status.uptime_ms) / 1000);
   out.gauge("otagate_clock_synchronised", "1 when the kernel's clock is disciplined.",
             status.clock_synchronised ? 1 : 0);
-  add_cache(out, backend.cache_stats());
+  const auto cache = backend.cache_stats();
+  add_cache(out, cache);
   add_stores(out, backend.stores());
   add_instances(out, backend.instances());
   add_state(out, backend.state_stats());
   out.gauge("otagate_event_loop_lag_seconds", "How late the last timer of the event loop was.",
             static_cast<double>(server.lag_us) / 1e6, {{"loop", "api"}});
+  out.gauge("otagate_event_loop_lag_seconds", "How late the last timer of the event loop was.",
+            static_cast<double>(cache.loop_lag_us) / 1e6, {{"loop", "cache"}});
   for (std::size_t digit = 1; digit < server.answers.size(); ++digit) {
     out.counter("otagate_api_requests_total", "Answers of the admin API, by class of their status.",
                 static_cast<double>(server.answers[digit]), {{"status", std::to_string(digit) + "xx"}});

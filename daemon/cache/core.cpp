@@ -205,6 +205,7 @@ Stats Core::stats() {
   stats.evicted = counters_.evicted;
   stats.quarantined = counters_.quarantined;
   stats.scrubbed = counters_.scrubbed;
+  stats.loop_lag_us = main_->lag_us();
   return stats;
 }
 

@@ -62,6 +62,9 @@ void Loop::run() {
   for (;;) {
     Task task;
     if (!timers_.empty() && timers_.begin()->first <= Clock::now() && !stopping_) {
+      const auto late = Clock::now() - timers_.begin()->first;
+      lag_us_.store(std::chrono::duration_cast<std::chrono::microseconds>(late).count(),
+                    std::memory_order_relaxed);
       task = std::move(timers_.begin()->second.second);
       by_id_.erase(timers_.begin()->second.first);
       timers_.erase(timers_.begin());

@@ -1,6 +1,7 @@
 // A thread that runs tasks in order, and timers.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -33,6 +34,8 @@ class Loop {
   TimerId after(std::chrono::milliseconds delay, Task task);
   // A timer that has fired or is unknown: no-op.
   void cancel(TimerId timer);
+  // How late the last timer was, in microseconds.
+  std::int64_t lag_us() const { return lag_us_.load(std::memory_order_relaxed); }
   bool in_thread() const { return std::this_thread::get_id() == thread_.get_id(); }
   // Runs what has been posted, drops the timers, joins. Idempotent.
   void stop();
@@ -40,6 +43,7 @@ class Loop {
  private:
   void run();
 
+  std::atomic<std::int64_t> lag_us_{0};
   std::mutex mutex_;  // guards all below but thread_
   std::condition_variable wake_;
   std::deque<Task> tasks_;

@@ -123,6 +123,7 @@ struct Stats {
   std::uint64_t evicted = 0;
   std::uint64_t quarantined = 0;
   std::uint64_t scrubbed = 0;
+  std::int64_t loop_lag_us = 0;  // how late the last timer of the cache's loop was
 };
 
 // Something an operator may want to know. `key` is empty for events about blobs without a fill.

@@ -7,7 +7,7 @@ from benchlib import Unavailable
 
 SECONDS = "2"
 FILL = 100 << 20
-FILL_RATE = "40MiB/s"  # so that it outlasts the load
+FILL_RATE = "20MiB/s"  # so that it outlasts the load
 
 
 def run(bench):

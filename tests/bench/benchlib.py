@@ -201,7 +201,7 @@ def wrk(url, connections, seconds=3, threads=1, headers=()):
     """Requests per second as wrk counts them; any non-2xx answer or socket error is an error."""
     arguments = [arg for header in headers for arg in ("-H", header)]
     done = subprocess.run(
-        [need("wrk"), "-t", str(threads), "-c", str(connections), "-d", f"{seconds}s", *arguments, url],
+        [need("wrk"), "-t", str(threads), "-c", str(connections), "-d", f"{seconds}s", "--timeout", "30s", *arguments, url],
         capture_output=True, text=True, timeout=seconds + 60, check=True,
     )
     if "Non-2xx" in done.stdout or re.search(r"Socket errors: .*[1-9]", done.stdout):

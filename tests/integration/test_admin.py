@@ -160,7 +160,8 @@ def test_metrics_and_health(site, gateway):
     assert metrics["otagate_healthy"] == 1
     assert any(name.startswith("otagate_store_up{") and value == 1 for name, value in metrics.items())
     assert metrics["otagate_cache_blobs"] >= 1
-    assert 0 <= metrics['otagate_event_loop_lag_seconds{loop="api"}'] < 30
+    for loop in ("api", "cache"):
+        assert 0 <= metrics[f'otagate_event_loop_lag_seconds{{loop="{loop}"}}'] < 30
     answered = 'otagate_api_requests_total{status="%dxx"}'
     gateway.api("/status")
     assert gateway.api_request("/api/v1/no/such/thing").status == 404
