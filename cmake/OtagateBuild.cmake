@@ -44,7 +44,7 @@ if(OTAGATE_WERROR)
   add_compile_options(-Werror)
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13 AND CMAKE_BUILD_TYPE MATCHES "Rel")
-  # GCC 12 sees writes out of bounds in moved std::strings once it has inlined enough (its bugs 105329, 105651).
+  # GCC 12 sees writes out of bounds in moved std::strings once it has inlined enough.
   add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-Wno-array-bounds> $<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict>)
 endif()
 add_compile_options("-ffile-prefix-map=${CMAKE_SOURCE_DIR}/=")

@@ -104,13 +104,11 @@ bool Core::adopt_if_on_disk(const Digest& digest) {
 bool Core::take_back(const std::string& id) {
   const auto part = layout_.part(id);
   if (::access(part.c_str(), F_OK) == 0) return false;
-  const auto header = FillMap::read_header(layout_, id);
-  if (!header || !header->sealed || header->key.id() != id) return false;
-  const Digest& digest = *header->sealed;
-  if (index_.has(digest) || index_.evicting(digest) || leaving_.contains(digest)) return false;
-  if (std::ranges::any_of(fills_, [&](const auto& entry) { return entry.second->storing(digest); }))
+  const auto digest = FillMap::sealed(layout_, id);
+  if (!digest || index_.has(*digest) || index_.evicting(*digest) || leaving_.contains(*digest)) return false;
+  if (std::ranges::any_of(fills_, [&](const auto& entry) { return entry.second->storing(*digest); }))
     return false;
-  return ::rename(layout_.blob(digest).c_str(), part.c_str()) == 0;
+  return ::rename(layout_.blob(*digest).c_str(), part.c_str()) == 0;
 }
 
 std::shared_ptr<Fill> Core::find_fill(const FillKey& key) const {

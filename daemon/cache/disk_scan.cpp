@@ -54,8 +54,8 @@ DiskScan scan_disk(const Layout& layout) {
       scan.fills[id] = static_cast<std::uint64_t>(part.st_blocks) * 512;
       continue;
     }
-    if (!has_part && header && header->key.id() == id && header->sealed) {
-      scan.sealed[id] = *header->sealed;
+    if (const auto sealed = FillMap::sealed(layout, id); !has_part && sealed) {
+      scan.sealed[id] = *sealed;
       continue;
     }
     for (const fs::path& path : {layout.part(id), layout.map(id), layout.durable_map(id)})

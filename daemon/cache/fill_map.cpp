@@ -135,6 +135,16 @@ Result<MapHeader> FillMap::read_header(const Layout& layout, std::string_view id
   return found;
 }
 
+std::optional<Digest> FillMap::sealed(const Layout& layout, std::string_view id) {
+  for (const auto& path : {layout.map(id), layout.durable_map(id)}) {
+    const auto fd = open_file(path, O_RDONLY);
+    if (!fd) continue;
+    const auto header = header_of(fd->get());
+    if (header && header->key.id() == id && header->sealed) return header->sealed;
+  }
+  return std::nullopt;
+}
+
 Result<FillMap> FillMap::create(const Layout& layout, const MapHeader& header,
                                 std::span<const MapEntry> candidates) {
   const auto block = encode(header);

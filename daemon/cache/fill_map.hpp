@@ -47,6 +47,8 @@ class FillMap {
   static std::vector<MapEntry> load(const Layout& layout, const MapHeader& header, std::size_t chunks);
   // The header found under `id`, from either file; for listings and for cleaning up.
   static Result<MapHeader> read_header(const Layout& layout, std::string_view id);
+  // The digest that either file of `id` is sealed with: after a power cut only the durable one may be.
+  static std::optional<Digest> sealed(const Layout& layout, std::string_view id);
   // Starts both files for this boot. `candidates`: what load() gave, kept until put() or erase() says more.
   static Result<FillMap> create(const Layout& layout, const MapHeader& header,
                                 std::span<const MapEntry> candidates);

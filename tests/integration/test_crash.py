@@ -10,7 +10,7 @@ from support.net import eventually
 MIB = 1024 * 1024
 PATTERN = ["{type}/{name}-{version}.bin"]
 # What a kill may cost on each of two connections: a chunk, the held tail, and what was in a socket, not received.
-CHUNK, TAIL, IN_FLIGHT = 64 * 1024, 4 * 1024, 192 * 1024
+CHUNK, TAIL, IN_FLIGHT = 64 * 1024, 4 * 1024, 64 * 1024
 HEADS = 64 * 1024  # of answers, and listings
 
 
