@@ -39,7 +39,8 @@ auto members(const Store& s) {
 auto members(const Transport& t) { return std::tie(t.name, t.plugin, t.enabled, t.isolation, t.options); }
 
 auto members(const Credential& c) {
-  return std::tie(c.name, c.kind, c.user, c.secret, c.secret_source, c.device, c.type, c.stores, c.types);
+  return std::tie(c.name, c.kind, c.user, c.secret, c.secret_source, c.device, c.type, c.stores, c.types,
+                  c.gateway);
 }
 
 template <class Instance>

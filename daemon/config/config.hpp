@@ -95,6 +95,20 @@ struct Security {
   bool operator==(const Security&) const = default;
 };
 
+// [devices]
+struct Devices {
+  bool auto_register = true;  // a check-in makes a device known
+  bool approval = false;      // an operator lets new ones in before anything is offered to them
+  // New ones beyond these are refused; what operators enter counts, but is never refused.
+  std::uint32_t max = 10'000;
+  std::uint32_t max_per_source = 1'000;  // made known from one address since the start
+  milliseconds next_check_in = 5min;     // told to devices that have nothing to do
+  // Ended attempts are kept so long and so many of each device.
+  milliseconds history = 90 * 24h;
+  std::uint32_t history_per_device = 20;
+  bool operator==(const Devices&) const = default;
+};
+
 // How sure the gateway must be of a blob before it is delivered. Ordered: later is stronger.
 enum class Require { none, length, format, digest, signature };
 std::string_view to_string(Require require);
@@ -167,6 +181,7 @@ struct Credential {
   std::optional<std::string> type;    // "*": any type
   std::vector<std::string> stores;    // what it may see; empty: all
   std::vector<std::string> types;     // beyond its own type; "*": all
+  bool gateway = false;               // may check in for other devices
   Location where;
   bool operator==(const Credential& other) const;  // `where` does not count
 };
@@ -179,6 +194,7 @@ struct Config {
   Log log;
   Events events;
   Security security;
+  Devices devices;
   std::vector<Store> stores;  // in file order, disabled ones included
   std::vector<Transport> transports;
   std::vector<Credential> credentials;

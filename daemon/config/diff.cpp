@@ -82,7 +82,8 @@ Diff diff(const Config& old, const Config& now) {
       .compare("log.levels", old.log.levels, now.log.levels)
       .compare("events.max_count", old.events.max_count, now.events.max_count)
       .compare("events.max_age", old.events.max_age, now.events.max_age)
-      .compare("security.trusted_networks", old.security.trusted_networks, now.security.trusted_networks);
+      .compare("security.trusted_networks", old.security.trusted_networks, now.security.trusted_networks)
+      .compare("devices", old.devices, now.devices);
   return out;
 }
 

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "config/sections.hpp"
-#include "config/units.hpp"
+#include "core/units.hpp"
 
 namespace otagate::config {
 
@@ -163,6 +163,17 @@ void read_security(TableReader reader, Security& security) {
   reader.done();
 }
 
+void read_devices(TableReader reader, Devices& devices) {
+  reader.boolean("auto_register", devices.auto_register);
+  reader.boolean("approval", devices.approval);
+  reader.integer("max", devices.max, 1, 1'000'000);
+  reader.integer("max_per_source", devices.max_per_source, 1, 1'000'000);
+  reader.duration("next_check_in", devices.next_check_in, 1s, 7 * 24h);
+  reader.duration("history", devices.history, 1h, kForever);
+  reader.integer("history_per_device", devices.history_per_device, 1, 10'000);
+  reader.done();
+}
+
 }  // namespace
 
 void read_globals(TableReader& root, Config& config, ReadContext& context) {
@@ -178,6 +189,7 @@ void read_globals(TableReader& root, Config& config, ReadContext& context) {
   events.duration("max_age", config.events.max_age, 1h, kForever);
   events.done();
   read_security(TableReader(root.raw("security"), "security", context), config.security);
+  read_devices(TableReader(root.raw("devices"), "devices", context), config.devices);
   if (config.api.listen && config.metrics.listen && *config.api.listen == *config.metrics.listen)
     metrics.problem("listen", config.metrics.listen->to_string() + " is api.listen too",
                     "give one of them another port");

@@ -220,6 +220,7 @@ Credential read_credential(InstanceReader reader, ReadContext& context) {
                    "bind the credential with device = \"id\" or with type = \"...\" (\"*\" is any type)");
   reader.texts("stores", credential.stores);
   reader.texts("types", credential.types);
+  reader.boolean("gateway", credential.gateway);
   reader.done();
   return credential;
 }

@@ -5,8 +5,8 @@
 
 #include "config/reader.hpp"
 #include "config/schema.hpp"
-#include "config/units.hpp"
 #include "core/redact.hpp"
+#include "core/units.hpp"
 
 namespace otagate::config {
 

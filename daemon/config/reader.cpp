@@ -6,7 +6,7 @@
 #include <charconv>
 #include <utility>
 
-#include "config/units.hpp"
+#include "core/units.hpp"
 
 namespace otagate::config {
 

@@ -3,7 +3,7 @@
 #include <boost/json.hpp>
 #include <cstdio>
 
-#include "config/units.hpp"
+#include "core/units.hpp"
 
 namespace otagate::config {
 
@@ -93,6 +93,7 @@ json::object credential(const Credential& c) {
           {"type", text_or_null(c.type)},
           {"stores", list(c.stores)},
           {"types", list(c.types)},
+          {"gateway", c.gateway},
           {"where", c.where.to_string()}};
 }
 
@@ -155,6 +156,14 @@ std::string to_redacted_json(const Config& config) {
       {"log", log(config.log)},
       {"events",
        {{"max_count", config.events.max_count}, {"max_age", format_duration(config.events.max_age)}}},
+      {"devices",
+       {{"auto_register", config.devices.auto_register},
+        {"approval", config.devices.approval},
+        {"max", config.devices.max},
+        {"max_per_source", config.devices.max_per_source},
+        {"next_check_in", format_duration(config.devices.next_check_in)},
+        {"history", format_duration(config.devices.history)},
+        {"history_per_device", config.devices.history_per_device}}},
       {"security", {{"trusted_networks", list(config.security.trusted_networks)}}},
       {"store", all(config.stores, store)},
       {"transport", all(config.transports, transport)},

@@ -143,6 +143,9 @@ struct Progress {
   std::uint64_t offset = 0;
   std::string resume_token;
   std::string message;
+  // Of the peer that reports; both empty: the transport vouches for the attempt.
+  std::uint64_t principal = 0;
+  std::string device;
 };
 
 // What the gateway does for transports. Any thread, must not block; each reply exactly once, any thread,

@@ -361,7 +361,9 @@ otagate_call TransportBridge::progress(const otagate_progress* raw, const otagat
   report.offset = in.offset;
   report.resume_token = texts.take(in.resume_token, kMaxToken);
   report.message = message_text(in.message);
-  if (!texts) return refuse_call(reply, "a resume token has at most 256 bytes");
+  report.principal = in.principal;
+  report.device = texts.take(in.device);
+  if (!texts) return refuse_call(reply, "a resume token has at most 256 bytes, a device id 1024");
   if (in.state > OTAGATE_ATTEMPT_REVERTED) return refuse_call(reply, "there is no such state of an attempt");
   const bool final = in.state >= OTAGATE_ATTEMPT_CONFIRMED;
   const std::uint64_t attempt = in.attempt;

@@ -32,8 +32,12 @@ struct Policy {
   std::chrono::milliseconds silence{std::chrono::minutes(30)};  // nothing heard of an attempt: it timed out
   std::chrono::milliseconds apply{std::chrono::hours(1)};       // the same once the device applies
 
-  bool approval = false;  // begins only once approved
-  bool once = false;      // who matches later is no member
+  // Begins no attempt so long after its creation, by a synchronised clock; 0: it stands for good.
+  std::chrono::milliseconds deadline{0};
+  bool approval = false;   // begins only once approved
+  bool once = false;       // who matches later is no member
+  bool downgrade = false;  // also to an older version, or one that has no order
+  bool stream = false;     // devices may begin before the blob is verified
 };
 
 }  // namespace otagate::rollout

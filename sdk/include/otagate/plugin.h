@@ -30,7 +30,7 @@ extern "C" {
 #endif
 
 #define OTAGATE_ABI_MAJOR 1u
-#define OTAGATE_ABI_MINOR 0u
+#define OTAGATE_ABI_MINOR 1u
 
 #define OTAGATE_MESSAGE_MAX 65536u
 

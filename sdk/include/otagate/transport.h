@@ -286,6 +286,10 @@ typedef struct otagate_progress {
   uint64_t offset;
   otagate_str resume_token;  /* at most 256 bytes; kept at most once a second */
   otagate_str message;
+  /* Who reports, when a peer does and not the transport itself (since 1.1): an attempt of another device
+   * is OTAGATE_NOT_FOUND. Both empty: the transport vouches for the attempt. */
+  uint64_t principal;
+  otagate_str device;
 } otagate_progress;
 
 typedef struct otagate_answer {

@@ -124,6 +124,9 @@ struct Progress {
   std::int32_t code = 0;
   std::string_view resume_token{};
   std::string_view message{};
+  // Who reports; both empty: the transport itself vouches for the attempt.
+  std::uint64_t principal = 0;
+  std::string_view device{};
 };
 
 // An open blob. Move-only; closing it (or its end) cancels its open wants and gives the descriptor
@@ -337,6 +340,8 @@ class TransportHost : public Host {
     in.offset = report.offset;
     in.resume_token = str(report.resume_token);
     in.message = str(report.message);
+    in.principal = report.principal;
+    in.device = str(report.device);
     return call<std::uint32_t>(
         transport_.progress, &in,
         [](std::uint32_t& out, const void* raw) { out = read_struct<otagate_answer>(raw).answer; }, nullptr,

@@ -1,8 +1,8 @@
-#include "config/units.hpp"
+#include "core/units.hpp"
 
 #include <gtest/gtest.h>
 
-namespace otagate::config {
+namespace otagate {
 namespace {
 
 using namespace std::chrono_literals;
@@ -62,4 +62,4 @@ TEST(FormatDuration, ParsesBackToTheSame) {
 }
 
 }  // namespace
-}  // namespace otagate::config
+}  // namespace otagate

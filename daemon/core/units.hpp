@@ -8,7 +8,7 @@
 
 #include "core/error.hpp"
 
-namespace otagate::config {
+namespace otagate {
 
 // "512", "64KiB", "20MiB", "8GB", "1.5GiB": bytes. KB/MB/GB/TB are powers of 1000, K/KiB ... powers
 // of 1024. Errors say what to write.
@@ -22,4 +22,4 @@ Result<std::uint64_t> parse_rate(std::string_view text);
 std::string format_size(std::uint64_t bytes);
 std::string format_duration(std::chrono::milliseconds duration);
 
-}  // namespace otagate::config
+}  // namespace otagate

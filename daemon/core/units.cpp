@@ -1,4 +1,4 @@
-#include "config/units.hpp"
+#include "core/units.hpp"
 
 #include <array>
 #include <cctype>
@@ -6,7 +6,7 @@
 #include <optional>
 #include <utility>
 
-namespace otagate::config {
+namespace otagate {
 
 namespace {
 
@@ -155,4 +155,4 @@ std::string format_duration(milliseconds duration) {
   return text;
 }
 
-}  // namespace otagate::config
+}  // namespace otagate

@@ -1,0 +1,99 @@
+// The fleet: every device that is known, the deployments meant for them, and the attempts under way.
+//
+// All of it is in memory and belongs to one thread; SQLite has the same, written before anybody is answered.
+// So a check-in that changes nothing costs no I/O, and one that does shares its commit with all others.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/config.hpp"
+#include "gateway/catalog.hpp"
+#include "gateway/credentials.hpp"
+#include "gateway/events.hpp"
+#include "plugin/transport.hpp"
+#include "rollout/views.hpp"
+#include "state/database.hpp"
+
+namespace otagate::gateway {
+
+// What the fleet wants of the rest of the gateway. Any thread, must not block.
+class FleetHost {
+ public:
+  virtual ~FleetHost() = default;
+  // Brings the blob into the cache; `done` once it is verified there, or with why not.
+  virtual void fill(const Entry& entry, std::function<void(Result<Digest>)> done) = 0;
+  // Keeps the blobs that open deployments need, by their owner; replaces what that owner kept.
+  virtual void keep(const std::string& owner, std::vector<Digest> digests) = 0;
+  // To the transport a device came by last.
+  virtual void nudge(const std::string& transport, const std::string& device) = 0;
+  virtual void revoke(const std::string& transport, std::uint64_t attempt, std::uint32_t reason) = 0;
+};
+
+struct FleetCounts {
+  std::uint64_t devices = 0;
+  std::uint64_t check_ins = 0;
+  std::uint64_t written = 0;                                // check-ins that had to be
+  std::map<rollout::AttemptState, std::uint64_t> attempts;  // ended ones since the start, open ones now
+};
+
+// Any thread. Replies come exactly once, on the fleet's or the database's thread: they must not block.
+class Fleet {
+ public:
+  template <class T>
+  using Reply = std::function<void(Result<T>)>;
+
+  // Everything outlives the fleet.
+  Fleet(state::Database& db, Catalog& catalog, Credentials& credentials, EventLog& events, FleetHost& host);
+  ~Fleet();  // stop()
+  Fleet(const Fleet&) = delete;
+  Fleet& operator=(const Fleet&) = delete;
+
+  // Reads what the database has. Blocks.
+  Result<void> start(const config::Devices& config);
+  void reload(const config::Devices& config);
+  void stop();
+
+  // ---- for transports
+  void check_in(std::string_view instance, std::shared_ptr<const Principal> principal,
+                plugin::CheckIn check_in, Reply<plugin::Offer> reply);
+  void progress(std::string_view instance, std::shared_ptr<const Principal> principal,
+                plugin::Progress progress, Reply<std::uint32_t> reply);
+  // An answer of the catalog may differ: channels are resolved anew.
+  void catalog_changed();
+
+  // ---- for operators
+  void devices(rollout::DeviceQuery query, Reply<rollout::DevicePage> reply);
+  void device(std::string id, Reply<rollout::DeviceView> reply);
+  // All or none; at most 10,000. Replies with how many were made.
+  void edit_devices(std::vector<rollout::DeviceEdit> edits, Reply<std::uint64_t> reply);
+  void remove_device(std::string id, Reply<void> reply);
+  // A new bearer token for the device, shown this once; the old one is void. revoke: none any more.
+  void make_token(std::string id, Reply<std::string> reply);
+  void revoke_token(std::string id, Reply<void> reply);
+
+  void deploy(rollout::Spec spec, Reply<std::int64_t> reply);
+  void preview(rollout::Spec spec, Reply<rollout::Preview> reply);
+  void deployments(rollout::DeploymentQuery query, Reply<std::vector<rollout::DeploymentView>> reply);
+  void deployment(std::int64_t id, Reply<rollout::DeploymentView> reply);
+  // By device id, after `after`.
+  void members(std::int64_t id, std::string after, std::size_t limit,
+               Reply<std::vector<rollout::MemberView>> reply);
+  // Newest first, before `before` (0: from the newest); of one device or deployment, or of all.
+  void attempts(std::string device, std::int64_t deployment, std::uint64_t before, std::size_t limit,
+                Reply<std::vector<rollout::AttemptView>> reply);
+  enum class Action { approve, pause, resume, abort, retry };
+  void act(std::int64_t id, Action action, std::string why, Reply<rollout::DeploymentView> reply);
+
+  FleetCounts counts() const;
+
+ private:
+  class Core;
+  std::unique_ptr<Core> core_;
+};
+
+}  // namespace otagate::gateway
