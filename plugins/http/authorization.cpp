@@ -45,9 +45,10 @@ tl::expected<Authorization, Problem> parse_authorization(std::string_view value)
   std::string_view rest = space == std::string_view::npos ? std::string_view{} : value.substr(space + 1);
   while (rest.starts_with(' ')) rest.remove_prefix(1);
   Authorization out;
-  if (is_scheme(scheme, "bearer")) {
+  if (is_scheme(scheme, "bearer") || is_scheme(scheme, "targettoken") ||
+      is_scheme(scheme, "gatewaytoken")) {
     if (rest.empty() || rest.size() > kMaxSecret || rest.find(' ') != std::string_view::npos) {
-      return refused("the Bearer token is empty or not one word: send 'Authorization: Bearer <token>'");
+      return refused("the token is empty or not one word: send 'Authorization: Bearer <token>'");
     }
     out.secret = rest;
     return out;
@@ -63,7 +64,12 @@ tl::expected<Authorization, Problem> parse_authorization(std::string_view value)
     out.secret = decoded->substr(colon + 1);
     return out;
   }
-  return refused("the authorization scheme is neither Bearer nor Basic");
+  return refused("the authorization scheme is none of Bearer, Basic, TargetToken and GatewayToken");
+}
+
+std::string_view device_of_user(std::string_view user) {
+  const std::size_t at = user.rfind('@');
+  return at == std::string_view::npos || at == 0 ? std::string_view{} : user.substr(0, at);
 }
 
 std::string base64_encode(std::string_view bytes) {

@@ -12,6 +12,24 @@ TEST(ParseAuthorization, Bearer) {
   EXPECT_EQ(parsed->secret, "abc.def");
 }
 
+TEST(ParseAuthorization, TheTokensOfHawkbitsDevicesAreBearerTokens) {
+  for (const char* value : {"TargetToken abc", "GatewayToken  abc", "targettoken abc"}) {
+    const auto parsed = parse_authorization(value);
+    ASSERT_TRUE(parsed) << value;
+    EXPECT_EQ(parsed->scheme, Authorization::Scheme::kBearer);
+    EXPECT_EQ(parsed->secret, "abc");
+  }
+  EXPECT_FALSE(parse_authorization("TargetToken"));
+  EXPECT_FALSE(parse_authorization("TargetTokenX abc"));
+}
+
+TEST(DeviceOfUser, IsWhatStandsBeforeTheApplication) {
+  EXPECT_EQ(device_of_user("sensor-1@fleet"), "sensor-1");
+  EXPECT_EQ(device_of_user("a@b@fleet"), "a@b");
+  EXPECT_EQ(device_of_user("sensor-1"), "");
+  EXPECT_EQ(device_of_user("@fleet"), "");
+}
+
 TEST(ParseAuthorization, BasicOfRfc7617) {
   const auto parsed = parse_authorization("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
   ASSERT_TRUE(parsed);
