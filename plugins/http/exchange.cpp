@@ -5,8 +5,8 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
+#include "common/authorization/authorization.hpp"
 #include "common/catalog_json/catalog_json.hpp"
-#include "http/authorization.hpp"
 #include "http/connection.hpp"
 #include "http/resource.hpp"
 #include "http/server.hpp"
@@ -111,16 +111,16 @@ bool Connection::authenticated(const Request& request) {
     who_ = std::move(known);
     return true;
   }
-  const auto parsed = parse_authorization(value);
+  const auto parsed = plugins::parse_authorization(value);
   if (!parsed) {
-    refuse(parsed.error());
+    refuse(Problem{401, parsed.error(), 0});
     return false;
   }
   asked_epoch_ = epoch;
   sdk::Credential credential;
-  const bool basic = parsed->scheme == Authorization::Scheme::kBasic;
+  const bool basic = parsed->scheme == plugins::Authorization::Scheme::kBasic;
   credential.scheme = basic ? OTAGATE_AUTH_BASIC : OTAGATE_AUTH_BEARER;
-  credential.user = user_retried_ ? device_of_user(parsed->user) : std::string_view(parsed->user);
+  credential.user = user_retried_ ? plugins::device_of_user(parsed->user) : std::string_view(parsed->user);
   credential.secret = parsed->secret;
   credential.peer = peer_;
   ask(
@@ -137,8 +137,8 @@ void Connection::on_credential(sdk::Outcome<sdk::Principal> outcome) {
   if (parse_request(head_, request)) return close();
   if (outcome.status == OTAGATE_DENIED && !user_retried_) {
     // A Drogue device names its application too; here a credential's user may be the device alone.
-    const auto parsed = parse_authorization(request.authorization);
-    user_retried_ = parsed && !device_of_user(parsed->user).empty();
+    const auto parsed = plugins::parse_authorization(request.authorization);
+    user_retried_ = parsed && !plugins::device_of_user(parsed->user).empty();
     if (user_retried_) return serve(request);
   }
   if (!outcome) {

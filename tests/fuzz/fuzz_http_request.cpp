@@ -5,7 +5,7 @@
 #include <functional>
 #include <string_view>
 
-#include "http/authorization.hpp"
+#include "common/authorization/authorization.hpp"
 #include "http/body.hpp"
 #include "http/conditions.hpp"
 #include "http/request.hpp"

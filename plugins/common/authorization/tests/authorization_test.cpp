@@ -1,8 +1,8 @@
-#include "http/authorization.hpp"
+#include "common/authorization/authorization.hpp"
 
 #include <gtest/gtest.h>
 
-namespace otagate::http {
+namespace otagate::plugins {
 namespace {
 
 TEST(ParseAuthorization, Bearer) {
@@ -45,13 +45,13 @@ TEST(ParseAuthorization, AColonBelongsToThePassword) {
   EXPECT_EQ(parsed->secret, "a:b");
 }
 
-TEST(ParseAuthorization, AnythingElseIs401AndIsNotQuoted) {
+TEST(ParseAuthorization, AnythingElseIsRefusedAndNotQuoted) {
   for (const char* value : {"", "Bearer", "Bearer ", "Bearer a b", "Basic", "Basic !!!!",
                             "Basic QQ==", "Basic A", "Basic QUFB\nQTpC", "Digest s3cret", "s3cret"}) {
     const auto parsed = parse_authorization(value);
     ASSERT_FALSE(parsed) << value;
-    EXPECT_EQ(parsed.error().status, 401U);
-    EXPECT_EQ(parsed.error().message.find("s3cret"), std::string::npos);
+    EXPECT_FALSE(parsed.error().empty());
+    EXPECT_EQ(parsed.error().find("s3cret"), std::string::npos);
   }
   EXPECT_FALSE(parse_authorization("Bearer " + std::string(5000, 'a')));
   EXPECT_FALSE(parse_authorization("Basic " + std::string(8000, 'a')));
@@ -64,4 +64,4 @@ TEST(Base64Encode, PadsAsRfc4648Says) {
 }
 
 }  // namespace
-}  // namespace otagate::http
+}  // namespace otagate::plugins

@@ -7,9 +7,7 @@
 
 #include <tl/expected.hpp>
 
-#include "http/problem.hpp"
-
-namespace otagate::http {
+namespace otagate::plugins {
 
 struct Authorization {
   enum class Scheme { kBearer, kBasic };
@@ -18,13 +16,12 @@ struct Authorization {
   std::string secret;  // token or password
 };
 
-// A value that cannot be read is a 401: the peer is told which schemes there are. The message never
-// quotes the value.
-tl::expected<Authorization, Problem> parse_authorization(std::string_view value);
+// The error says what is wrong with the value and never quotes it.
+tl::expected<Authorization, std::string> parse_authorization(std::string_view value);
 
 // Drogue's devices sign in as "device@application": the device. Empty for any other user.
 std::string_view device_of_user(std::string_view user);
 
 std::string base64_encode(std::string_view bytes);
 
-}  // namespace otagate::http
+}  // namespace otagate::plugins

@@ -1,11 +1,11 @@
-#include "http/authorization.hpp"
+#include "common/authorization/authorization.hpp"
 
 #include <algorithm>
 #include <optional>
 
 #include <openssl/evp.h>
 
-namespace otagate::http {
+namespace otagate::plugins {
 namespace {
 
 constexpr std::size_t kMaxSecret = 4096;
@@ -15,8 +15,8 @@ bool is_scheme(std::string_view text, std::string_view lower) {
                     [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a - 'A' + 'a' : a) == b; });
 }
 
-tl::unexpected<Problem> refused(std::string message) {
-  return tl::unexpected<Problem>(Problem{401, std::move(message), 0});
+tl::unexpected<std::string> refused(std::string message) {
+  return tl::unexpected<std::string>(std::move(message));
 }
 
 // OpenSSL's decoder skips white space and gives zero bytes for padding, so both are judged here.
@@ -39,7 +39,7 @@ std::optional<std::string> base64_decode(std::string_view text) {
 
 }  // namespace
 
-tl::expected<Authorization, Problem> parse_authorization(std::string_view value) {
+tl::expected<Authorization, std::string> parse_authorization(std::string_view value) {
   const std::size_t space = value.find(' ');
   const std::string_view scheme = value.substr(0, space);
   std::string_view rest = space == std::string_view::npos ? std::string_view{} : value.substr(space + 1);
@@ -81,4 +81,4 @@ std::string base64_encode(std::string_view bytes) {
   return out;
 }
 
-}  // namespace otagate::http
+}  // namespace otagate::plugins
