@@ -15,8 +15,8 @@ namespace otagate::plugins::devices {
 // other threads and are handed over with `post`.
 class HostGateway final : public Gateway {
  public:
-  // Runs the function on the carrier's thread, later: never inline. Called from any thread, under a mutex, and
-  // never once close() has returned. What it still holds then may be run or dropped: it does nothing.
+  // Runs the function on the carrier's thread, later: never inline. Called from any thread, under a mutex,
+  // and never once close() has returned. What it still holds then may be run or dropped: it does nothing.
   using Post = std::function<void(std::function<void()>)>;
 
   // The host outlives the last of its replies, as an instance's host does. Without `digester` it has its own;

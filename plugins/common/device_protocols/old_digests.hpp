@@ -14,7 +14,7 @@ namespace otagate::plugins::devices {
 class OldDigester {
  public:
   using Digests = Gateway::OldDigests;
-  // On the digester's thread, or inline where the result is known. Never after stop().
+  // On the digester's thread, or inline where the result is known. Never later than stop().
   using Done = std::function<void(sdk::Outcome<Digests>)>;
 
   OldDigester();
@@ -22,14 +22,15 @@ class OldDigester {
   OldDigester(const OldDigester&) = delete;
   OldDigester& operator=(const OldDigester&) = delete;
 
-  // `blob`: open, verified, and this call's own. Several calls for one blob cost one reading.
+  // `blob`: open, verified, and this call's own. Several calls for one blob cost one reading. OTAGATE_BUSY
+  // where too many blobs wait already, OTAGATE_CANCELLED after stop(); both inline.
   void get(sdk::Reader blob, Done done);
-  // Gives up what is under way, closes every blob, joins the thread. Calls that were not answered are not.
+  // Gives up what is under way, closes every blob, joins the thread. Calls that wait are dropped unanswered.
   void stop();
 
  private:
-  class Worker;
-  std::unique_ptr<Worker> worker_;
+  struct State;
+  const std::unique_ptr<State> state_;
 };
 
 }  // namespace otagate::plugins::devices
