@@ -23,18 +23,18 @@ namespace otagate::coap {
 struct Asked {
   const Peer& peer;
   std::uint16_t mid = 0;
-  std::span<const std::uint8_t> token;
+  std::span<const std::uint8_t> token{};
   plugins::devices::Method method = plugins::devices::Method::get;
-  std::vector<std::string> path;
-  std::vector<std::pair<std::string, std::string>> query;
-  std::optional<std::uint32_t> format;
-  std::optional<std::uint32_t> accept;
-  std::span<const std::uint8_t> authorization;
-  std::optional<Block> block1;
-  std::optional<Block> block2;
-  std::span<const std::uint8_t> payload;
-  std::string base_url;
-  std::chrono::steady_clock::time_point now;
+  std::vector<std::string> path{};
+  std::vector<std::pair<std::string, std::string>> query{};
+  std::optional<std::uint32_t> format{};
+  std::optional<std::uint32_t> accept{};
+  std::span<const std::uint8_t> authorization{};
+  std::optional<Block> block1{};
+  std::optional<Block> block2{};
+  std::span<const std::uint8_t> payload{};
+  std::string base_url{};
+  std::chrono::steady_clock::time_point now{};
 };
 
 // All on the listener's thread.

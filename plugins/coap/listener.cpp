@@ -37,7 +37,8 @@ void Listener::start() {
   gateway_ = std::make_unique<HostGateway>(host_, inbox_, settings_.prereleases);
   device_gateway_ = std::make_unique<plugins::devices::HostGateway>(
       host_, [this](std::function<void()> work) { inbox_.post(std::move(work)); });
-  responder_ = std::make_unique<Responder>(settings_, *gateway_, *device_gateway_, host_);
+  responder_ = std::make_unique<Responder>(settings_, *gateway_, *device_gateway_,
+                                           plugins::devices::make_protocols(settings_.protocols), host_);
   responder_->attach(context_.get());
   bound_ = bind();
   thread_ = std::thread([this] { run(); });

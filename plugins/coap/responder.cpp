@@ -35,7 +35,7 @@ coap_bin_const_t const_token(const std::vector<std::uint8_t>& token) { return {t
 }  // namespace
 
 Responder::Responder(const Settings& settings, Gateway& gateway, plugins::devices::Gateway& device_gateway,
-                     const sdk::Host& host)
+                     Devices::Protocols protocols, const sdk::Host& host)
     : settings_(settings),
       gateway_(gateway),
       host_(host),
@@ -45,8 +45,7 @@ Responder::Responder(const Settings& settings, Gateway& gateway, plugins::device
                             .stream = settings.stream},
               random_seed()),
       rate_(settings.requests_per_second, random_seed()),
-      devices_(plugins::devices::make_protocols(settings.protocols), gateway, device_gateway, host,
-               random_seed()),
+      devices_(std::move(protocols), gateway, device_gateway, host, random_seed()),
       buffer_{} {
   auto links = std::make_shared<Document>(kLinks, kLinkFormat);
   links->max_szx = settings.max_szx;

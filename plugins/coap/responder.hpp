@@ -45,7 +45,7 @@ class Responder {
 
   // The gateways outlive the responder; `device_gateway` is closed before release().
   Responder(const Settings& settings, Gateway& gateway, plugins::devices::Gateway& device_gateway,
-            const sdk::Host& host);
+            Devices::Protocols protocols, const sdk::Host& host);
 
   // Makes the resources of a context. The responder outlives it; release() comes before it is freed.
   void attach(coap_context_t* context);
