@@ -18,6 +18,8 @@ constexpr std::uint64_t kLingerMs = 2000;
 constexpr std::uint64_t kPaceWindowMs = 30000;
 constexpr std::uint64_t kReaderIdleMs = 5000;
 constexpr std::size_t kKeptCapacity = 1024;
+// Nothing is held for longer for a peer who has closed his side.
+constexpr std::uint64_t kLeftMs = 2000;
 
 std::string address_text(const sockaddr_storage& peer) {
   std::array<char, INET6_ADDRSTRLEN> text{};
@@ -93,9 +95,10 @@ void Connection::on_ready(std::uint32_t epoll_events) {
     case State::kBody: return read_input();
     case State::kSending: return pump();
     case State::kHandling:
-      // A peer who sends no more has given up: nothing is held for him.
-      if ((epoll_events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP)) != 0) close();
-      return;
+      if ((epoll_events & (EPOLLERR | EPOLLHUP)) != 0) return close();
+      // He sends no more: he has gone, or has only closed his half. The latter gets an answer that comes soon.
+      left_ms_ = worker_.loop().now_ms();
+      return set_state(State::kHandling, 0);
     case State::kAsking:
     case State::kStarved:
       // Nothing was asked for, so the connection is broken.
@@ -325,6 +328,7 @@ void Connection::tick() {
       if (options.total_timeout_ms != 0 && now - began_ms_ >= options.total_timeout_ms) cut_short();
       return;
     case State::kHandling:
+      if (left_ms_ != 0 && now - left_ms_ >= kLeftMs) return close();
       if (options.total_timeout_ms != 0 && now - began_ms_ >= options.total_timeout_ms) {
         keep_alive_ = false;
         abandon(Problem{503, "there was no answer within total_timeout", 1});

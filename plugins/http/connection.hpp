@@ -174,6 +174,7 @@ class Connection final : public Watcher {
   std::string_view head_;  // its bytes, here or in the worker's buffer
   std::string held_head_;  // copy while the host is asked
   std::uint64_t began_ms_ = 0;
+  std::uint64_t left_ms_ = 0;  // in kHandling: since when the peer sends no more; 0: he may
   unsigned rounds_ = 0;  // of serve()
   bool http_1_1_ = true;
   bool keep_alive_ = true;

@@ -55,6 +55,7 @@ void Connection::hand_over(const Request& request, Target target, const plugins:
     in.principal_type = who->type;
   }
   const std::uint64_t serial = ++serial_;
+  left_ms_ = 0;
   set_state(State::kHandling, EPOLLRDHUP);
   try {
     protocol.handle(in, asker_, [this, serial](plugins::devices::Response response) {
