@@ -88,7 +88,7 @@ def test_a_device_asks_and_there_is_nothing_to_do(make_site, tmp_path):
     assert answer.status == 200, body
     assert answer.headers["command"] == "dfu"
     assert answer.headers["Content-Type"] == "application/cbor"
-    assert body[:2] == b"\xa1\x00", "a packed Wait"
+    assert body[:2] == b"\xa1\x01", "a packed Sync: nothing to do"
     status = tmp_path / "status.cbor"
     status.write_bytes(STATUS)
     assert curl("--data-binary", f"@{status}", gateway.url(DFU)) == body
@@ -172,7 +172,7 @@ def test_coap_posts_reach_their_protocol(make_coap, tmp_path):
     assert (answer.status, answer.type) == ("2.05", coap.ACK), answer
     assert answer.option(COMMAND) == b"dfu"
     assert answer.number(CONTENT_FORMAT) == 60
-    assert answer.payload[:2] == b"\xa1\x00"
+    assert answer.payload[:2] == b"\xa1\x01", "a packed Sync: nothing to do"
     assert post(device, DFU, STATUS, (CONTENT_FORMAT, CBOR), type=NON).status == "2.05"
     # libcoap's client, which cuts the body into blocks of 16 bytes here.
     status, out = tmp_path / "status.cbor", tmp_path / "command.cbor"
