@@ -36,6 +36,7 @@ Gateway::Gateway(state::Database& db, config::Config config)
       started_steady_ms_(steady_ms()),
       events_(db),
       journal_(db, events_, [this] { catalog_changed(); }),
+      webhooks_(db, events_),
       catalog_(db) {}
 
 Gateway::~Gateway() { stop(); }
@@ -114,6 +115,7 @@ Result<void> Gateway::start() {
   cache_->reconcile([](Result<void> done) {
     if (!done) log("gateway").warn("reconciling the cache with the database: {}", done.error().message());
   });
+  webhooks_.configure(config_.webhooks, config_.daemon.name);
   maintenance_ = std::thread([this] { maintain(); });
   return {};
 }
@@ -145,6 +147,7 @@ std::vector<std::string> Gateway::reload(config::Config config) {
   events_.set_limits({static_cast<std::int64_t>(config_.events.max_count), config_.events.max_age.count()});
   if (diff.credentials_changed) credentials_.replace(config_.credentials);
   fleet_->reload(config_.devices);
+  webhooks_.configure(config_.webhooks, config_.daemon.name);
   registry_->scan();
 
   std::vector<std::string> gone = diff.transports.removed;
@@ -201,6 +204,7 @@ void Gateway::stop() {
   }
   maintain_wake_.notify_all();
   if (maintenance_.joinable()) maintenance_.join();
+  webhooks_.stop();
   if (!cache_) return;  // start() did not get that far
 
   std::vector<std::string> transports;

@@ -25,6 +25,7 @@
 #include "gateway/opener.hpp"
 #include "gateway/services.hpp"
 #include "gateway/store_runner.hpp"
+#include "gateway/webhooks.hpp"
 #include "plugin/registry.hpp"
 #include "state/database.hpp"
 
@@ -133,6 +134,7 @@ class Gateway final : public plugin::StorageListener, public plugin::InstanceLis
 
   EventLog events_;
   Journal journal_;
+  Webhooks webhooks_;
   Credentials credentials_;
   Catalog catalog_;
   std::unique_ptr<cache::Cache> cache_;
