@@ -6,7 +6,6 @@
 
 #include "core/clock.hpp"
 #include "gateway/fleet_core.hpp"
-#include "otagate/transport.h"
 
 namespace otagate::gateway {
 

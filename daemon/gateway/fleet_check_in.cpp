@@ -4,7 +4,6 @@
 #include "core/clock.hpp"
 #include "firmware/version.hpp"
 #include "gateway/fleet_core.hpp"
-#include "otagate/transport.h"
 
 namespace otagate::gateway {
 

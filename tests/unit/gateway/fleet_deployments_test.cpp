@@ -33,7 +33,9 @@ TEST_F(FleetDeployments, WavesAndConcurrencyHoldDevicesBack) {
   EXPECT_EQ(offered("d2"), "");  // the first wave is full
   EXPECT_EQ(deployment(id).wave, 0U);
   for (const char* done : {"d0", "d1"}) {
-    report(device(done).attempt->id, OTAGATE_ATTEMPT_APPLYING);
+    const auto open = device(done).attempt;
+    ASSERT_TRUE(open);
+    report(open->id, OTAGATE_ATTEMPT_APPLYING);
     check_in(done, "1.1.0");
   }
   EXPECT_EQ(deployment(id).wave, 1U);
@@ -134,6 +136,7 @@ TEST_F(FleetDeployments, AChannelSeesWhatChangedWhileNobodyLooked) {
   fleet_.reset();
   add_firmware("app", "1.2.0");
   start();
+  settled();
   EXPECT_EQ(offered("d0", "1.1.0"), "1.2.0");
   EXPECT_EQ(deployment(id).counts.succeeded, 0U);
 }

@@ -80,6 +80,16 @@ class FleetTest : public state::StateTest {
   void restart() {
     fleet_.reset();
     start();
+    settled();
+  }
+  // What was begun behind the scenes (looking firmware up, filling) has come to its end: each round takes
+  // what goes from one thread to the next a step further.
+  void settled() {
+    for (int round = 0; round < 6; ++round) {
+      read([](state::Reader&) -> Result<void> { return {}; });
+      write([](state::Writer&) -> Result<void> { return {}; });
+      state::must(wait<rollout::DevicePage>([&](auto reply) { fleet_->devices({}, reply); }));
+    }
   }
 
   void add_firmware(std::string name, std::string version, std::string type = "sensor",
@@ -170,7 +180,9 @@ class FleetTest : public state::StateTest {
     return {.devices = {}, .type = "", .tags = {std::move(tag)}};
   }
   std::int64_t deploy(const rollout::Spec& what) {
-    return state::must(wait<std::int64_t>([&](auto reply) { fleet_->deploy(what, reply); }));
+    const auto id = state::must(wait<std::int64_t>([&](auto reply) { fleet_->deploy(what, reply); }));
+    settled();
+    return id;
   }
   rollout::DeploymentView deployment(std::int64_t id) {
     return state::must(wait<rollout::DeploymentView>([&](auto reply) { fleet_->deployment(id, reply); }));
