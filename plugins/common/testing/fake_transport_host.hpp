@@ -78,7 +78,9 @@ class FakeTransportHost {
 
   const otagate_host* table() const { return &table_; }
 
-  void add_blob(std::uint64_t firmware, const std::string& bytes, std::uint64_t pretend_size = 0) {
+  // `digest`: its own, unless said.
+  void add_blob(std::uint64_t firmware, const std::string& bytes, std::uint64_t pretend_size = 0,
+                const std::string& digest = {}) {
     const std::lock_guard lock(mutex_);
     auto& blob = blobs_[firmware];
     blob.fd = memfd_create("blob", MFD_CLOEXEC);
@@ -89,7 +91,7 @@ class FakeTransportHost {
     blob.page->state = OTAGATE_BLOB_VERIFIED;
     blob.page->total = pretend_size == 0 ? bytes.size() : pretend_size;
     blob.page->ready = blob.page->total;
-    blob.sha256 = "digest-of-" + std::to_string(firmware);
+    blob.sha256 = digest.empty() ? "digest-of-" + std::to_string(firmware) : digest;
   }
   void fail_blob(std::uint64_t firmware) {
     __atomic_store_n(&blobs_.at(firmware).page->state, OTAGATE_BLOB_FAILED, __ATOMIC_RELEASE);

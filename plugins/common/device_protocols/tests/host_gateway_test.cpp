@@ -124,6 +124,16 @@ TEST_F(HostGatewayTest, EachPrincipalIsAskedForOnce) {
   EXPECT_TRUE(fake.wait_for_open(1)) << "one reader for a firmware";
 }
 
+TEST_F(HostGatewayTest, OneBlobUnderManyIdsHasOneReader) {
+  for (std::uint64_t firmware = 1; firmware <= 20; ++firmware) fake.add_blob(firmware, "bytes", 0, "one");
+  for (int round = 0; round < 3; ++round) {
+    for (std::uint64_t firmware = 1; firmware <= 20; ++firmware)
+      EXPECT_EQ(read(firmware, firmware, 0, 5).value, "bytes");
+  }
+  EXPECT_EQ(fake.opened(), 20);
+  EXPECT_TRUE(fake.wait_for_open(1));
+}
+
 TEST_F(HostGatewayTest, ManyAtOnceCostOneOpen) {
   fake.add_blob(7, "0123456789");
   fake.pause(true);

@@ -57,6 +57,7 @@ TEST_F(PollTest, ChecksTheDeviceInWithAllItSays) {
           {"version.modem", "9.8"},
           {"attribute.site", "north"},
           {"wait", "30"},
+          {"midway", "1"},
           {"unknown", "x"}});
   ASSERT_EQ(gateway.asked.size(), 1U);
   const auto& asked = gateway.asked[0];
@@ -67,10 +68,12 @@ TEST_F(PollTest, ChecksTheDeviceInWithAllItSays) {
   EXPECT_EQ(asked.versions, (sdk::Pairs{{"application", "1.0.0"}, {"modem", "9.8"}}));
   EXPECT_EQ(asked.attributes, (sdk::Pairs{{"site", "north"}}));
   EXPECT_EQ(asked.deadline_ms, 30'000U);
+  EXPECT_TRUE(asked.midway);
   request.principal_type = "sensor";
   update({{"type", "board"}, {"wait", "86400"}});
   EXPECT_EQ(gateway.asked[1].type, "sensor") << "the credential's";
   EXPECT_EQ(gateway.asked[1].deadline_ms, 55'000U);
+  EXPECT_FALSE(gateway.asked[1].midway);
 }
 
 TEST_F(PollTest, RefusesWhatMakesNoSense) {
@@ -79,6 +82,7 @@ TEST_F(PollTest, RefusesWhatMakesNoSense) {
   for (int i = 0; i < 33; ++i) many.emplace_back("attribute." + std::to_string(i), "x");
   for (const auto& query : std::vector<sdk::Pairs>{{{"wait", "soon"}},
                                                    {{"wait", "86401"}},
+                                                   {{"midway", "yes"}},
                                                    {{"version", "1"}, {"version.application", "2"}},
                                                    {{"version", "1"}, {"version", "2"}},
                                                    {{"version.", "1"}},
@@ -196,6 +200,10 @@ TEST_F(PollTest, WhatIsOverSaysSo) {
   const auto got = report(R"({"deployment":17,"state":"downloading"})");
   EXPECT_EQ(got.status, 404);
   EXPECT_NE(got.body.find("17"), std::string::npos);
+  gateway.answers = {bad<std::uint32_t>(OTAGATE_PRECONDITION, 0, "the attempt is over: cancelled")};
+  const auto over = report(R"({"deployment":17,"state":"succeeded"})");
+  EXPECT_EQ(over.status, 410);
+  EXPECT_NE(over.body.find("cancelled"), std::string::npos);
   gateway.answers = {bad<std::uint32_t>(OTAGATE_DENIED)};
   EXPECT_EQ(report(R"({"deployment":17,"state":"downloading"})").status, 403);
   gateway.answers = {bad<std::uint32_t>(OTAGATE_BUSY, 1000)};

@@ -19,6 +19,7 @@ struct Asked {
   std::string device{}, type{}, address{}, acting_for{};
   sdk::Pairs versions{}, attributes{};
   std::uint64_t deadline_ms = 0;
+  bool midway = false;
 };
 struct Told {
   std::uint64_t attempt = 0;
@@ -47,7 +48,7 @@ class ScriptedGateway final : public Gateway {
 
   void check_in(const sdk::CheckIn& who, std::function<void(sdk::Outcome<sdk::Offer>)> done) override {
     asked.push_back({who.principal, std::string(who.device), std::string(who.type), std::string(who.address),
-                     std::string(who.acting_for), who.versions, who.attributes, who.deadline_ms});
+                     std::string(who.acting_for), who.versions, who.attributes, who.deadline_ms, who.midway});
     done(next(offers));
   }
   void progress(const sdk::Progress& report, std::function<void(sdk::Outcome<std::uint32_t>)> done) override {
