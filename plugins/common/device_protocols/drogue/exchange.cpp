@@ -171,7 +171,7 @@ void Exchange::give_up(const std::string& message) {
                     [self = shared_from_this()](const sdk::Outcome<std::uint32_t>&) { self->idle(kNextMs); });
 }
 
-void Exchange::report(std::uint32_t state, std::uint64_t offset, std::string token,
+void Exchange::report(std::uint32_t state, std::uint64_t offset, const std::string& token,
                       std::function<void(bool go_on)> then) {
   sdk::Progress progress;
   progress.attempt = offer_.attempt;

@@ -50,7 +50,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   void finish(std::uint64_t size);
   void swap();
   void give_up(const std::string& message);
-  void report(std::uint32_t state, std::uint64_t offset, std::string token,
+  void report(std::uint32_t state, std::uint64_t offset, const std::string& token,
               std::function<void(bool go_on)> then);
   // Nothing to be done now. The next status after that time; 0: at once.
   void idle(std::uint64_t next_after_ms);
