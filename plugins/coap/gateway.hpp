@@ -71,6 +71,12 @@ class Gateway {
   virtual void report_bad(std::uint64_t reader, std::string_view why) = 0;
   virtual void close(std::uint64_t reader) = 0;
 
+  // Who presents that. `credential` is borrowed for the call.
+  virtual void check_credential(const sdk::Credential& credential,
+                                std::function<void(Outcome<sdk::Principal>)> done) = 0;
+  // Changes whenever an answer of check_credential() may have.
+  virtual std::uint64_t epoch() const = 0;
+
   virtual void run_pending() = 0;
   // Runs what is pending or comes until `deadline`; returns once something ran.
   virtual void wait_pending(std::chrono::steady_clock::time_point deadline) = 0;

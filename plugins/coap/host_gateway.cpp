@@ -87,6 +87,11 @@ void HostGateway::report_bad(std::uint64_t reader, std::string_view why) {
   if (it != readers_.end()) it->second.report_bad(why);
 }
 
+void HostGateway::check_credential(const sdk::Credential& credential,
+                                   std::function<void(Outcome<sdk::Principal>)> done) {
+  host_.check_credential(credential, through_inbox<sdk::Principal>(std::move(done)));
+}
+
 void HostGateway::close(std::uint64_t reader) { readers_.erase(reader); }
 
 }  // namespace otagate::coap

@@ -23,6 +23,9 @@ class HostGateway final : public Gateway {
             std::chrono::milliseconds deadline, std::function<void(Outcome<std::uint64_t>)> done) override;
   void report_bad(std::uint64_t reader, std::string_view why) override;
   void close(std::uint64_t reader) override;
+  void check_credential(const sdk::Credential& credential,
+                        std::function<void(Outcome<sdk::Principal>)> done) override;
+  std::uint64_t epoch() const override { return host_.epoch(); }
   void run_pending() override { inbox_.run(); }
   void wait_pending(std::chrono::steady_clock::time_point deadline) override {
     inbox_.wait(deadline);

@@ -35,7 +35,10 @@ void Listener::start() {
                           std::chrono::ceil<std::chrono::seconds>(settings_.session_timeout), why);
   if (!context_) throw sdk::Failure(OTAGATE_INTERNAL, why);
   gateway_ = std::make_unique<HostGateway>(host_, inbox_, settings_.prereleases);
-  responder_ = std::make_unique<Responder>(settings_, *gateway_, host_);
+  device_gateway_ = std::make_unique<plugins::devices::HostGateway>(
+      host_, [this](std::function<void()> work) { inbox_.post(std::move(work)); });
+  responder_ = std::make_unique<Responder>(settings_, *gateway_, *device_gateway_,
+                                           plugins::devices::make_protocols(settings_.protocols), host_);
   responder_->attach(context_.get());
   bound_ = bind();
   thread_ = std::thread([this] { run(); });
@@ -79,22 +82,26 @@ void Listener::run() {
     if (!bound_ && !stopping_ && now >= next_bind_) bound_ = bind();
     if (now >= next_tick) {
       responder_->routes().sweep(now);
+      responder_->devices().sweep(now);
       report();
       next_tick = now + kTick;
     }
     // Nothing to let go of and nothing to report: sleep until there is work.
     const bool ticks =
-        stopping_ || responder_->routes().busy() || responder_->counters().requests != reported_.requests;
-    auto wake = ticks ? next_tick : Clock::time_point::max();
+        stopping_ || responder_->routes().busy() || responder_->devices().busy() ||
+        responder_->counters().requests != reported_.requests;
+    auto wake = std::min(ticks ? next_tick : Clock::time_point::max(), responder_->wake());
     if (!bound_) wake = std::min(wake, next_bind_);
     wait_for_work(wake);
     inbox_.run();
     serve();
   }
+  device_gateway_->close();
   responder_->release();
   context_.reset();
   report();
   responder_.reset();
+  device_gateway_.reset();
   gateway_.reset();
   bound_ = false;
 }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <thread>
 
+#include "common/device_protocols/host_gateway.hpp"
 #include "endpoint.hpp"
 #include "host_gateway.hpp"
 #include "inbox.hpp"
@@ -46,6 +47,7 @@ class Listener {
 
   // The listener's thread, and start() before there is one.
   std::unique_ptr<HostGateway> gateway_;
+  std::unique_ptr<plugins::devices::HostGateway> device_gateway_;
   std::unique_ptr<Responder> responder_;
   ContextPtr context_;
   bool bound_ = false;

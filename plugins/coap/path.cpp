@@ -54,6 +54,7 @@ bool is_utf8(std::string_view text) {
 
 void PathParser::clear() {
   segment_count_ = 0;
+  first_segment_ = 0;
   query_count_ = 0;
   percent_from_ = kMaxQueries;
   scratch_used_ = 0;
@@ -102,6 +103,12 @@ std::string_view PathParser::decoded(std::string_view text) {
   return {start, length};
 }
 
+bool PathParser::query(std::size_t index, std::string_view& out) {
+  if (index >= query_count_) return false;
+  out = index >= percent_from_ ? decoded(queries_[index]) : queries_[index];
+  return true;
+}
+
 bool PathParser::apply(Target& target, std::string_view query) {
   const auto equals = query.find('=');
   if (equals == std::string_view::npos) return true;
@@ -138,6 +145,7 @@ Target PathParser::target() {
   while (segment_count_ > 0 && segments_[segment_count_ - 1].empty()) --segment_count_;
   std::size_t first = 0;
   while (first < segment_count_ && segments_[first].empty()) ++first;
+  first_segment_ = first;
   if (first == segment_count_) return target;
   take_query_of_last_segment();
 

@@ -49,6 +49,13 @@ class PathParser {
   // latter has `problem` set.
   Target target();
 
+  // What target() found, whatever the path is; decoded, without empty segments at the ends. Valid as targets.
+  std::span<const std::string_view> segments() const {
+    return std::span(segments_).subspan(first_segment_, segment_count_ - first_segment_);
+  }
+  // "key=value" or "key". False: the index is beyond the last one.
+  bool query(std::size_t index, std::string_view& out);
+
   // One text per distinct target, whatever way it was written. Valid until clear().
   std::string_view key(const Target& target);
 
@@ -60,6 +67,7 @@ class PathParser {
   std::array<std::string_view, kMaxSegments> segments_;
   std::array<std::string_view, kMaxQueries> queries_;
   std::size_t segment_count_ = 0;
+  std::size_t first_segment_ = 0;
   std::size_t query_count_ = 0;
   std::size_t percent_from_ = kMaxQueries;  // queries from here on came in a segment, with escapes
   std::array<char, 2 * kMaxOption> scratch_;

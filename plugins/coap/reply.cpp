@@ -3,6 +3,8 @@
 #include <array>
 #include <limits>
 
+#include "request.hpp"
+
 namespace otagate::coap {
 namespace {
 
@@ -42,8 +44,10 @@ std::size_t Reply::overhead(std::size_t token_size, std::size_t payload_size, bo
   if (format) add(COAP_OPTION_CONTENT_FORMAT, uint_bytes(*format));
   if (max_age) add(COAP_OPTION_MAXAGE, uint_bytes(*max_age));
   if (block2) add(COAP_OPTION_BLOCK2, 3);  // the longest: a smaller size has a larger number
+  if (block1) add(COAP_OPTION_BLOCK1, 3);
   if (size2) add(COAP_OPTION_SIZE2, uint_bytes(*size2));
   if (echo) add(COAP_OPTION_ECHO, echo->size());
+  if (!command.empty()) add(kCommandOption, command.size());
   return bytes + (payload_size > 0 ? 1 : 0);
 }
 
@@ -58,11 +62,20 @@ void write_reply(const Reply& reply, std::optional<std::uint64_t> total, coap_se
     const auto length = encode_block(*reply.block2, bytes);
     coap_add_option(pdu, COAP_OPTION_BLOCK2, length, bytes.data());
   }
+  if (reply.block1) {
+    std::array<std::uint8_t, 3> bytes{};
+    const auto length = encode_block(*reply.block1, bytes);
+    coap_add_option(pdu, COAP_OPTION_BLOCK1, length, bytes.data());
+  }
   // Size2 has four bytes at most.
   if (reply.size2 && *reply.size2 <= std::numeric_limits<std::uint32_t>::max()) {
     add_uint(pdu, COAP_OPTION_SIZE2, static_cast<std::uint32_t>(*reply.size2));
   }
   if (reply.echo) coap_add_option(pdu, COAP_OPTION_ECHO, reply.echo->size(), reply.echo->data());
+  if (!reply.command.empty()) {
+    coap_add_option(pdu, kCommandOption, reply.command.size(),
+                    reinterpret_cast<const std::uint8_t*>(reply.command.data()));
+  }
   if (!reply.payload.empty()) coap_add_data(pdu, reply.payload.size(), reply.payload.data());
 }
 

@@ -21,8 +21,10 @@ struct Reply {
   std::optional<std::uint16_t> format{};
   std::optional<std::uint32_t> max_age{};
   std::optional<Block> block2{};
+  std::optional<Block> block1{};
   std::optional<std::uint64_t> size2{};
   std::optional<EchoTokens::Token> echo{};
+  std::string_view command{};  // Drogue's option 4210
   std::span<const std::uint8_t> payload{};
 
   // Header, token, options and, for `payload_size` above 0, the payload marker. `observe`: libcoap will

@@ -47,6 +47,14 @@ Request read_request(const coap_pdu_t* pdu, PathParser& path) {
         request.block2 = decode_block(value);
         if (!request.block2) request.problem = "Block2 uses the reserved size";
         break;
+      case COAP_OPTION_BLOCK1:
+        request.block1 = decode_block(value);
+        if (!request.block1) request.problem = "Block1 uses the reserved size";
+        break;
+      case COAP_OPTION_CONTENT_FORMAT:
+        if (value.size() <= 2) request.format = uint_of(value);
+        break;
+      case kAuthorizationOption: request.authorization = value; break;
       case COAP_OPTION_OBSERVE:
         if (value.size() <= 3) request.observe = uint_of(value);
         break;
@@ -62,7 +70,10 @@ Request read_request(const coap_pdu_t* pdu, PathParser& path) {
   }
   std::size_t length = 0;
   const std::uint8_t* data = nullptr;
-  if (coap_get_data(pdu, &length, &data) != 0) request.bytes += 1 + length;
+  if (coap_get_data(pdu, &length, &data) != 0) {
+    request.bytes += 1 + length;
+    request.payload = {data, length};
+  }
   return request;
 }
 

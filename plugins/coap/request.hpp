@@ -15,11 +15,19 @@
 
 namespace otagate::coap {
 
+// Drogue's options: "Basic <base64>" in a request, the name of a command in an answer.
+inline constexpr std::uint16_t kAuthorizationOption = 4209;
+inline constexpr std::uint16_t kCommandOption = 4210;
+
 struct Request {
   std::uint16_t mid = 0;
   std::span<const std::uint8_t> token;
   std::size_t bytes = 0;  // of the datagram's payload, for the amplification limit
   std::optional<Block> block2;
+  std::optional<Block> block1;
+  std::optional<std::uint32_t> format;  // Content-Format
+  std::span<const std::uint8_t> authorization;
+  std::span<const std::uint8_t> payload;
   std::optional<std::uint32_t> observe;
   std::optional<std::uint32_t> accept;
   std::span<const std::uint8_t> echo;

@@ -34,7 +34,8 @@ coap_bin_const_t const_token(const std::vector<std::uint8_t>& token) { return {t
 
 }  // namespace
 
-Responder::Responder(const Settings& settings, Gateway& gateway, const sdk::Host& host)
+Responder::Responder(const Settings& settings, Gateway& gateway, plugins::devices::Gateway& device_gateway,
+                     Devices::Protocols protocols, const sdk::Host& host)
     : settings_(settings),
       gateway_(gateway),
       host_(host),
@@ -44,6 +45,7 @@ Responder::Responder(const Settings& settings, Gateway& gateway, const sdk::Host
                             .stream = settings.stream},
               random_seed()),
       rate_(settings.requests_per_second, random_seed()),
+      devices_(std::move(protocols), gateway, device_gateway, host, random_seed()),
       buffer_{} {
   auto links = std::make_shared<Document>(kLinks, kLinkFormat);
   links->max_szx = settings.max_szx;
@@ -53,6 +55,8 @@ Responder::Responder(const Settings& settings, Gateway& gateway, const sdk::Host
 void Responder::attach(coap_context_t* context) {
   coap_set_app_data(context, this);
   coap_register_event_handler(context, &Responder::on_event);
+  // Critical by its number, so libcoap would refuse it; answers to GETs of firmware are the same with it.
+  coap_register_option(context, kAuthorizationOption);
   const auto add = [&](coap_resource_t* resource) {
     coap_resource_set_userdata(resource, this);
     coap_register_request_handler(resource, COAP_REQUEST_GET, &Responder::on_get);
@@ -74,13 +78,22 @@ void Responder::attach(coap_context_t* context) {
 void Responder::release() {
   for (const auto& waiter : waiting_) coap_session_release(waiter.session);
   waiting_.clear();
+  for (const auto& late : late_) coap_session_release(late.session);
+  late_.clear();
+  devices_.clear();
   routes_.clear();
   catalog_ = nullptr;
 }
 
 void Responder::catalog_changed() { routes_.refresh_kept(Clock::now()); }
 
+void Responder::drain() {
+  draining_ = true;
+  devices_.refuse_waiting();
+}
+
 void Responder::after_events() {
+  if (!late_.empty()) send_late();
   if (routes_.take_kept_news() && catalog_ != nullptr) coap_resource_notify_observers(catalog_, nullptr);
   for (auto it = waiting_.begin(); it != waiting_.end();) {
     if (!it->ready) {
@@ -108,11 +121,10 @@ void Responder::on_get(coap_resource_t* resource, coap_session_t* session, const
   self->host_.guarded([&] { self->get(session, request, response, resource == self->catalog_); });
 }
 
-void Responder::on_other(coap_resource_t* resource, coap_session_t* session, const coap_pdu_t* /*request*/,
+void Responder::on_other(coap_resource_t* resource, coap_session_t* session, const coap_pdu_t* request,
                          const coap_string_t* /*query*/, coap_pdu_t* response) {
   auto* self = static_cast<Responder*>(coap_resource_get_userdata(resource));
-  ++self->counters_.requests;
-  write_reply(Reply{.code = code_of(4, 5)}, std::nullopt, session, response);
+  self->host_.guarded([&] { self->other(session, request, response); });
 }
 
 bool Responder::verified(coap_session_t* session, const Peer& peer, const Request& request,
@@ -145,7 +157,12 @@ void Responder::get(coap_session_t* session, const coap_pdu_t* pdu, coap_pdu_t* 
   if (request.problem != nullptr) return problem({code_of(4, 0), 0, request.problem});
   const auto target = path_.target();
   if (target.problem != nullptr) return problem({code_of(4, 0), 0, target.problem});
-  if (target.resource == Resource::kNone) return problem({code_of(4, 4), 0, "no such resource"});
+  if (target.resource == Resource::kNone) {
+    if (hand_over(request, plugins::devices::Method::get, *peer, session, pdu, response, is_verified, now)) {
+      return;
+    }
+    return problem({code_of(4, 4), 0, "no such resource"});
+  }
 
   const auto block = request.block2.value_or(Block{});
   const Ask ask{.target = target,

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "devices.hpp"
 #include "echo.hpp"
 #include "gateway.hpp"
 #include "observers.hpp"
@@ -37,7 +38,14 @@ class Responder {
   using Clock = std::chrono::steady_clock;
   static constexpr std::size_t kMaxWaiting = 256;
 
-  Responder(const Settings& settings, Gateway& gateway, const sdk::Host& host);
+  // How long the acknowledgement of a request waits for its answer: less than the two seconds after which
+  // a client repeats it. Then the answer is one of its own.
+  static constexpr std::chrono::milliseconds kHold{1200};
+  static constexpr std::size_t kMaxLate = 2048;
+
+  // The gateways outlive the responder; `device_gateway` is closed before release().
+  Responder(const Settings& settings, Gateway& gateway, plugins::devices::Gateway& device_gateway,
+            Devices::Protocols protocols, const sdk::Host& host);
 
   // Makes the resources of a context. The responder outlives it; release() comes before it is freed.
   void attach(coap_context_t* context);
@@ -49,11 +57,14 @@ class Responder {
   void after_events();
 
   // No new transfers from now on.
-  void drain() { draining_ = true; }
+  void drain();
+  // When after_events() has something to do all by itself.
+  Clock::time_point wake() const;
   // Time of the last block that was not a transfer's last.
   Clock::time_point last_transfer() const { return last_transfer_; }
 
   Routes& routes() { return routes_; }
+  Devices& devices() { return devices_; }
   const Counters& counters() const { return counters_; }
 
  private:
@@ -63,6 +74,15 @@ class Responder {
     std::vector<std::uint8_t> token;
     bool ready = false;
   };
+  // A request of a device protocol whose answer was not there at once.
+  struct Late {
+    coap_session_t* session;  // referenced
+    std::vector<std::uint8_t> token;
+    bool confirmable = false;
+    bool held = false;  // nothing was sent yet, not even the acknowledgement
+    Clock::time_point hold_until;
+    ExchangePtr exchange;
+  };
 
   static void on_get(coap_resource_t* resource, coap_session_t* session, const coap_pdu_t* request,
                      const coap_string_t* query, coap_pdu_t* response);
@@ -70,6 +90,15 @@ class Responder {
                        const coap_string_t* query, coap_pdu_t* response);
   static int on_event(coap_session_t* session, coap_event_t event);
 
+  void other(coap_session_t* session, const coap_pdu_t* pdu, coap_pdu_t* response);
+  bool hand_over(const Request& request, plugins::devices::Method method, const Peer& peer,
+                 coap_session_t* session, const coap_pdu_t* pdu, coap_pdu_t* response, bool is_verified,
+                 Clock::time_point now);
+  bool hold(const ExchangePtr& exchange, const Request& request, coap_session_t* session,
+            const coap_pdu_t* pdu, coap_pdu_t* response, Clock::time_point now);
+  void send_late();
+  void answer_device(const Exchange& exchange, std::size_t token_size, coap_session_t* session,
+                     coap_pdu_t* response);
   void get(coap_session_t* session, const coap_pdu_t* pdu, coap_pdu_t* response, bool observable);
   bool verified(coap_session_t* session, const Peer& peer, const Request& request, Clock::time_point now);
   void answer_entity(const EntityPtr& entity, const Ask& ask, const Request& request, coap_session_t* session,
@@ -92,6 +121,8 @@ class Responder {
   EntityPtr well_known_;
   coap_resource_t* catalog_ = nullptr;
   std::list<Waiter> waiting_;
+  Devices devices_;
+  std::list<Late> late_;  // oldest first
   Counters counters_;
   bool draining_ = false;
   Clock::time_point last_transfer_;

@@ -23,6 +23,12 @@ std::int64_t within(const sdk::Option& option, const char* name, std::int64_t fa
   return value;
 }
 
+// A block of Drogue's protocol and what stands around it fit into one of ours.
+std::uint32_t carried(unsigned szx) {
+  constexpr std::uint32_t kAround = 64;
+  return std::max(block_bytes(szx), 2 * kAround) - kAround;
+}
+
 }  // namespace
 
 // The defaults and bounds stand here for the host, and in from() for hosts that do not check.
@@ -59,7 +65,16 @@ const char* const kOptionsSchema = R"({
       "default": 4194304,
       "description": "Of the socket; holds the burst when many devices start at once"},
     "wait_timeout": {"type": "integer", "format": "duration", "minimum": 1000, "maximum": 60000,
-      "default": 10000, "description": "How long a block may wait for its bytes with stream = true"}
+      "default": 10000, "description": "How long a block may wait for its bytes with stream = true"},
+    "drogue": {"type": "boolean", "default": false, "description": "Drogue's POST /v1/dfu"},
+    "poll": {"type": "boolean", "default": false,
+      "description": "GET /v1/devices/<id>/update and POST .../report"},
+    "ddi": {"type": "boolean", "default": false,
+      "description": "hawkBit's device API, /<tenant>/controller/v1"},
+    "ddi_tenant": {"type": "string", "minLength": 1, "maxLength": 64, "default": "DEFAULT",
+      "description": "The tenant in the paths of hawkBit's device API"},
+    "write_size": {"type": "integer", "minimum": 1, "maximum": 512, "default": 4,
+      "description": "What a device's flash takes at a time: every block of Drogue's protocol but the last is a multiple of it"}
   }
 })";
 
@@ -110,6 +125,16 @@ Settings Settings::from(const sdk::Host& host) {
       within(host.option("receive_buffer"), "receive_buffer", settings.receive_buffer, 65536, 256 << 20));
   settings.wait_timeout = std::chrono::milliseconds(
       within(host.option("wait_timeout"), "wait_timeout", settings.wait_timeout.count(), 1'000, 60'000));
+  auto& protocols = settings.protocols;
+  protocols.drogue = host.option("drogue").boolean(false);
+  protocols.poll = host.option("poll").boolean(false);
+  protocols.ddi = host.option("ddi").boolean(false);
+  protocols.ddi_tenant = host.option("ddi_tenant").string(protocols.ddi_tenant);
+  protocols.write_size = static_cast<std::uint32_t>(within(host.option("write_size"), "write_size", 4, 1, 512));
+  protocols.max_block = carried(settings.max_szx);
+  for (const auto& [type, szx] : settings.max_szx_of_type) {
+    protocols.max_block_of_type.emplace(type, carried(std::min(szx, settings.max_szx)));
+  }
   return settings;
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "block.hpp"
+#include "common/device_protocols/protocols.hpp"
 #include "otagate/cpp/host.hpp"
 #include "peer.hpp"
 
@@ -30,6 +31,7 @@ struct Settings {
   std::uint32_t requests_per_second = 0;
   int receive_buffer = 4 << 20;
   std::chrono::milliseconds wait_timeout{10'000};
+  plugins::devices::Settings protocols;  // for devices; off unless asked for, because everybody may ask
 
   // Throws sdk::Failure with a sentence for the operator.
   static Settings from(const sdk::Host& host);

@@ -18,12 +18,15 @@ void Connection::started(unsigned status) {
 
 // `fields` has all but the framing, each line ended by CRLF.
 void Connection::answer(unsigned status, std::string_view fields, std::string_view body) {
+  tracked_ = false;  // no bytes of a firmware after all
+  // Where the next request begins is not known.
+  if (unread_body_) keep_alive_ = false;
   char* const buffer = worker_.out_buffer();
   HeadWriter out(buffer, Worker::kMaxHead);
   write_start(out, HeadStart{status, worker_.date(), http_1_1_, keep_alive_});
   out << fields;
-  // A 304 has no body, and its Content-Length would be that of the entity.
-  if (status != 304) out << "Content-Length: " << std::uint64_t{body.size()} << "\r\n";
+  // A 304 has no body, and its Content-Length would be that of the entity; a 204 may have none.
+  if (status != 304 && status != 204) out << "Content-Length: " << std::uint64_t{body.size()} << "\r\n";
   out << "\r\n";
   if (out.overflowed()) {
     keep_alive_ = false;
@@ -50,11 +53,7 @@ void Connection::answer_json(unsigned status, std::string_view fields, const std
 void Connection::refuse(const Problem& problem, std::string_view fields) {
   std::string all(fields);
   if (problem.retry_after_s != 0) all += "Retry-After: " + std::to_string(problem.retry_after_s) + "\r\n";
-  if (problem.status == 401) {
-    all +=
-        "WWW-Authenticate: Bearer realm=\"otagate\"\r\nWWW-Authenticate: Basic realm=\"otagate\", "
-        "charset=\"UTF-8\"\r\n";
-  }
+  if (problem.status == 401) all += kChallenge;
   if (problem.status == 405) all += "Allow: GET, HEAD\r\n";
   answer_json(problem.status, all, problem_body(problem));
 }
@@ -79,6 +78,11 @@ void Connection::send_text(std::string_view text) {
 }
 
 void Connection::sent() {
+  if (body_held_ != 0) forget_body();
+  if (tracked_) {
+    tracked_ = false;
+    plugins::DownloadTracker::sent(track_, track_end_, worker_.loop().now_ms());
+  }
   pieces_.clear();
   piece_ = 0;
   text_sent_ = 0;

@@ -1,5 +1,7 @@
 #include "http/body.hpp"
 
+#include <utility>
+
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/basic_parser.hpp>
 #include <boost/beast/http/error.hpp>
@@ -48,7 +50,7 @@ class BodyReader::Parser final : public beast::http::basic_parser<true> {
   }
 
   const std::optional<Problem>& problem() const { return problem_; }
-  const std::string& text() const { return text_; }
+  std::string& text() { return text_; }
 
  private:
   std::size_t take(beast::string_view part) {
@@ -93,5 +95,6 @@ std::size_t BodyReader::feed(std::string_view bytes) { return bytes.empty() ? 0 
 bool BodyReader::done() const { return !parser_->problem() && parser_->is_done(); }
 const std::optional<Problem>& BodyReader::problem() const { return parser_->problem(); }
 const std::string& BodyReader::text() const { return parser_->text(); }
+std::string BodyReader::take_text() { return std::move(parser_->text()); }
 
 }  // namespace otagate::http

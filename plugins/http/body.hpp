@@ -37,6 +37,7 @@ class BodyReader {
   const std::optional<Problem>& problem() const;
   // Without the framing; empty unless it is kept. Complete once done().
   const std::string& text() const;
+  std::string take_text();
 
  private:
   class Parser;

@@ -18,6 +18,8 @@ constexpr std::uint64_t kLingerMs = 2000;
 constexpr std::uint64_t kPaceWindowMs = 30000;
 constexpr std::uint64_t kReaderIdleMs = 5000;
 constexpr std::size_t kKeptCapacity = 1024;
+// Nothing is held for longer for a peer who has closed his side.
+constexpr std::uint64_t kLeftMs = 2000;
 
 std::string address_text(const sockaddr_storage& peer) {
   std::array<char, INET6_ADDRSTRLEN> text{};
@@ -58,8 +60,12 @@ void Connection::close() {
   head_ = {};
   searched_ = 0;
   body_.reset();
+  forget_body();
   authorization_.clear();
   principal_ = 0;
+  who_.reset();
+  track_.reset();
+  tracked_ = false;
   pieces_ = std::vector<Piece>();
   piece_ = 0;
   text_sent_ = 0;
@@ -88,6 +94,11 @@ void Connection::on_ready(std::uint32_t epoll_events) {
     case State::kReading:
     case State::kBody: return read_input();
     case State::kSending: return pump();
+    case State::kHandling:
+      if ((epoll_events & (EPOLLERR | EPOLLHUP)) != 0) return close();
+      // He sends no more: he has gone, or has only closed his half. The latter gets an answer that comes soon.
+      left_ms_ = worker_.loop().now_ms();
+      return set_state(State::kHandling, 0);
     case State::kAsking:
     case State::kStarved:
       // Nothing was asked for, so the connection is broken.
@@ -163,6 +174,10 @@ void Connection::consume(std::string_view bytes) {
 // Goes on with what was kept and then with what comes.
 void Connection::resume_input() {
   set_state(State::kReading, EPOLLIN);
+  take_kept();
+}
+
+void Connection::take_kept() {
   if (!kept_.empty()) {
     char* const buffer = worker_.in_buffer();
     std::memcpy(buffer, kept_.data(), kept_.size());
@@ -170,7 +185,7 @@ void Connection::resume_input() {
     searched_ = 0;
     consume(bytes);
   }
-  if (state_ == State::kReading && stream_.has_buffered()) read_input();
+  if (takes_input() && stream_.has_buffered()) read_input();
 }
 
 void Connection::begin(std::string_view head) {
@@ -181,36 +196,42 @@ void Connection::begin(std::string_view head) {
   began_ms_ = worker_.loop().now_ms();
   rounds_ = 0;
   redirect_tried_ = false;
+  user_retried_ = false;
   http_1_1_ = request.http_1_1 || problem.has_value();
   head_only_ = request.method == Method::kHead;
   unread_body_ = request.has_body;
   keep_alive_ = request.keep_alive && !problem && !worker_.draining();
   ++worker_.counts.requests;
+  protocol_ = nullptr;
   if (problem) return refuse(*problem);
   if (!worker_.server().sources().take_request(source_, began_ms_)) {
-    keep_alive_ = keep_alive_ && !unread_body_;
     return refuse(Problem{429, "more requests a second than requests_per_second allows", 1});
   }
-  if (request.has_body) {
+  if (may_change(request.method)) protocol_ = worker_.protocol_for(request.target);
+  // A body that is of use is read once it is known who sends it.
+  if (request.has_body && protocol_ == nullptr) {
     if (!expect_body(request)) close();
     return;
   }
   serve(request);
 }
 
-// The request is served once its body has come, so that the connection can be used again. No resource
-// takes one: it is thrown away. False: the connection is of no more use.
+// The request is served once its body has come, so that the connection can be used again. What no protocol
+// takes is thrown away. False: the connection is of no more use.
 bool Connection::expect_body(const Request& request) {
   if (request.expect_continue && request.http_1_1) {
     constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
     // Nothing else is on its way to a peer that waits for this, so a socket that does not take it is broken.
     if (stream_.write(kContinue, false) != static_cast<ssize_t>(kContinue.size())) return false;
   }
-  held_head_.assign(head_);
-  head_ = held_head_;
-  body_ = std::make_unique<BodyReader>(head_, worker_.server().options().body_limit, BodyReader::Keep::kNo);
-  moved_ms_ = began_ms_;
-  window_ms_ = began_ms_;
+  if (head_.data() != held_head_.data()) {
+    held_head_.assign(head_);
+    head_ = held_head_;
+  }
+  body_ = std::make_unique<BodyReader>(head_, worker_.server().options().body_limit,
+                                       protocol_ != nullptr ? BodyReader::Keep::kYes : BodyReader::Keep::kNo);
+  moved_ms_ = worker_.loop().now_ms();
+  window_ms_ = moved_ms_;
   window_bytes_ = 0;
   set_state(State::kBody, EPOLLIN);
   return true;
@@ -225,10 +246,18 @@ bool Connection::take_body(std::string_view& bytes) {
     window_bytes_ += count;
   }
   std::optional<Problem> problem = body_->problem();
+  if (protocol_ != nullptr && count > 0 && !problem) {
+    if (worker_.hold_body(count)) {
+      body_held_ += count;
+    } else {
+      problem = Problem{503, "too many requests with bodies at once", 1};
+    }
+  }
   if (!problem && !body_->done()) {
     if (bytes.size() < worker_.server().options().header_limit) return false;
     problem = Problem{400, "the head of a chunk or the trailer is larger than header_limit", 0};
   }
+  if (!problem && protocol_ != nullptr) request_body_ = body_->take_text();
   body_.reset();
   if (problem) {
     keep_alive_ = false;
@@ -239,6 +268,12 @@ bool Connection::take_body(std::string_view& bytes) {
   state_ = State::kReading;
   again();
   return true;
+}
+
+void Connection::forget_body() {
+  if (body_held_ != 0) worker_.drop_body(body_held_);
+  body_held_ = 0;
+  request_body_ = std::string();
 }
 
 // The host has replied: the same request once more.
@@ -259,7 +294,8 @@ void Connection::linger() {
 
 void Connection::drain() {
   keep_alive_ = false;
-  if (state_ == State::kHandshake || state_ == State::kReading) close();
+  if (state_ == State::kHandshake || state_ == State::kReading) return close();
+  if (state_ == State::kHandling) abandon(Problem{503, "the gateway stops; ask again", 5});
 }
 
 void Connection::tick() {
@@ -290,6 +326,13 @@ void Connection::tick() {
     case State::kAsking:
     case State::kStarved:
       if (options.total_timeout_ms != 0 && now - began_ms_ >= options.total_timeout_ms) cut_short();
+      return;
+    case State::kHandling:
+      if (left_ms_ != 0 && now - left_ms_ >= kLeftMs) return close();
+      if (options.total_timeout_ms != 0 && now - began_ms_ >= options.total_timeout_ms) {
+        keep_alive_ = false;
+        abandon(Problem{503, "there was no answer within total_timeout", 1});
+      }
       return;
     case State::kSending:
       if (!check_pace()) cut_short();

@@ -58,6 +58,7 @@ class Connection final : public Watcher {
     kReading,    // for (the rest of) a request's head
     kBody,       // for the rest of its body
     kAsking,     // for a reply of the host, before the answer began
+    kHandling,   // for the answer of a device protocol
     kSending,    // for the peer to take more
     kStarved,    // for further bytes of the blob, in the middle of an answer
     kLingering,  // for the peer to read the answer and close
@@ -69,6 +70,25 @@ class Connection final : public Watcher {
     std::uint64_t length = 0;
   };
 
+  // The gateway as a protocol sees it while it handles the request at hand. Once the connection has gone on
+  // from that, nothing is called back any more, and what waits for a check-in is cancelled.
+  class Asker final : public plugins::devices::Gateway {
+   public:
+    explicit Asker(Connection& connection) : connection_(connection) {}
+    void check_in(const sdk::CheckIn& who, std::function<void(sdk::Outcome<sdk::Offer>)> done) override;
+    void progress(const sdk::Progress& report, std::function<void(sdk::Outcome<std::uint32_t>)> done) override;
+    void read(std::uint64_t principal, std::uint64_t firmware, std::uint64_t offset, std::uint32_t length,
+              std::function<void(sdk::Outcome<std::string>)> done) override;
+    void old_digests(std::uint64_t principal, std::uint64_t firmware,
+                     std::function<void(sdk::Outcome<OldDigests>)> done) override;
+
+   private:
+    template <class T>
+    std::function<void(sdk::Outcome<T>)> while_waited_for(std::function<void(sdk::Outcome<T>)> done);
+
+    Connection& connection_;
+  };
+
   // ---- connection.cpp: input, waiting, the end
   void set_state(State state, std::uint32_t epoll_events);
   void read_input();
@@ -76,7 +96,9 @@ class Connection final : public Watcher {
   void consume(std::string_view bytes);
   bool expect_body(const Request& request);
   bool take_body(std::string_view& bytes);
+  void forget_body();
   void resume_input();
+  void take_kept();
   void begin(std::string_view head);
   void again();
   void linger();
@@ -86,6 +108,7 @@ class Connection final : public Watcher {
 
   // ---- exchange.cpp: who asks for what
   void serve(const Request& request);
+  void serve_protocol(const Request& request);
   bool authenticated(const Request& request);
   void look_up(const Request& request);
   void resolve(const Target& target, std::size_t rest);
@@ -102,6 +125,12 @@ class Connection final : public Watcher {
   void redirect_to(const std::string& location);
   void adopt(EntryPtr entry);
 
+  // ---- handling.cpp: device protocols
+  void hand_over(const Request& request, Target target, const plugins::devices::Protocol& protocol);
+  bool handles(std::uint64_t serial) const { return serial == serial_ && state_ == State::kHandling; }
+  void respond(plugins::devices::Response response);
+  void abandon(const Problem& problem);
+
   // ---- download.cpp: the bytes of a firmware
   void download(const Request& request);
   bool redirected(const Request& request);
@@ -110,6 +139,7 @@ class Connection final : public Watcher {
   void send_entity(const Request& request, const RangeSet& ranges, std::uint64_t size);
   void send_parts(const RangeSet& ranges, std::uint64_t size);
   std::uint64_t readable(std::uint64_t offset) const;
+  void track(const ByteRange& range, std::uint64_t size);
   void pump();
   void starve(const Piece& piece);
   void file_failed(const std::string& what);
@@ -130,6 +160,7 @@ class Connection final : public Watcher {
   std::uint32_t interest_ = 0;  // epoll events asked for
   std::uint64_t serial_ = 0;    // of the call to the host that is waited for
   otagate_call call_ = 0;
+  Asker asker_{*this};
   Source source_;
   std::string peer_;
 
@@ -143,11 +174,15 @@ class Connection final : public Watcher {
   std::string_view head_;  // its bytes, here or in the worker's buffer
   std::string held_head_;  // copy while the host is asked
   std::uint64_t began_ms_ = 0;
+  std::uint64_t left_ms_ = 0;  // in kHandling: since when the peer sends no more; 0: he may
   unsigned rounds_ = 0;  // of serve()
   bool http_1_1_ = true;
   bool keep_alive_ = true;
   bool unread_body_ = false;
   std::unique_ptr<BodyReader> body_;  // in kBody only
+  const plugins::devices::Protocol* protocol_ = nullptr;  // that takes a request which changes something
+  std::string request_body_;                              // for it
+  std::size_t body_held_ = 0;                             // bytes that the worker counts for it
   bool head_only_ = false;
   bool latest_ = false;
   bool redirect_tried_ = false;
@@ -158,6 +193,8 @@ class Connection final : public Watcher {
   std::string authorization_;  // the value that principal_ stands for; empty: none was sent
   std::uint64_t authorization_epoch_ = 0;
   std::uint64_t principal_ = 0;
+  PrincipalPtr who_;          // the same; null: anonymous
+  bool user_retried_ = false;  // the credential is being asked for without its "@application"
   EntryPtr entry_;
   sdk::Reader reader_;
   std::uint64_t reader_firmware_ = 0;
@@ -167,7 +204,13 @@ class Connection final : public Watcher {
   std::uint64_t granted_begin_ = 0;  // bytes the host said are readable ahead of the gapless part
   std::uint64_t granted_end_ = 0;
 
+  plugins::DownloadTracker::TrackPtr track_;  // of the last download of a peer who is a device
+  std::uint64_t track_firmware_ = 0;
+  std::uint64_t track_principal_ = 0;
+
   // The answer at hand.
+  bool tracked_ = false;  // it moves track_
+  std::uint64_t track_end_ = 0;
   std::vector<Piece> pieces_;
   std::size_t piece_ = 0;
   std::size_t text_sent_ = 0;

@@ -113,7 +113,26 @@ void Connection::download(const Request& request) {
     if (!have_reader(first.offset)) return;
     if (!have_bytes(first.offset, first.length <= kWholeRange ? first.length : 1, size)) return;
   }
+  if (who_ && !who_->device.empty() && !head_only_ && ranges.count == 1) track(ranges.ranges[0], size);
   send_entity(request, ranges, size);
+}
+
+// The peer is a device, and its downloads are progress of its attempt.
+void Connection::track(const ByteRange& range, std::uint64_t size) {
+  const sdk::Firmware& firmware = entry_->firmware;
+  if (!track_ || range.offset == 0 || track_firmware_ != firmware.id || track_principal_ != principal_) {
+    track_ = worker_.tracker().begin({.who = *who_,
+                                      .firmware = firmware.id,
+                                      .sha256 = firmware.sha256,
+                                      .size = size,
+                                      .address = peer_,
+                                      .offset = range.offset},
+                                     worker_.loop().now_ms());
+    track_firmware_ = firmware.id;
+    track_principal_ = principal_;
+  }
+  tracked_ = true;
+  track_end_ = range.offset + range.length;
 }
 
 // ------------------------------------------------------------------ what the host has to give first
@@ -356,6 +375,7 @@ void Connection::pump() {
     worker_.counts.bytes += static_cast<std::uint64_t>(count);
     window_bytes_ += static_cast<std::uint64_t>(count);
     moved_ms_ = worker_.loop().now_ms();
+    if (tracked_) plugins::DownloadTracker::sent(track_, piece.offset, moved_ms_);
     if (full) return set_state(State::kSending, EPOLLOUT);
   }
   sent();

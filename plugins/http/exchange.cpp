@@ -5,8 +5,8 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
+#include "common/authorization/authorization.hpp"
 #include "common/catalog_json/catalog_json.hpp"
-#include "http/authorization.hpp"
 #include "http/connection.hpp"
 #include "http/resource.hpp"
 #include "http/server.hpp"
@@ -56,9 +56,12 @@ std::string document_tag(std::string_view body) {
 
 void Connection::serve(const Request& request) {
   if (++rounds_ > kMaxRounds) return refuse(Problem{503, "the catalog is changing just now; ask again", 1});
-  if (request.method == Method::kUnknown) return refuse(Problem{501, "this server has GET and HEAD", 0});
-  if (request.method == Method::kKnown) return refuse(Problem{405, "this resource has GET and HEAD only", 0});
+  if (request.method == Method::kUnknown) return refuse(Problem{501, "this server has GET, HEAD, POST, PUT and DELETE", 0});
+  if (!only_reads(request.method) && protocol_ == nullptr) {
+    return refuse(Problem{405, "this resource has GET and HEAD only", 0});
+  }
   if (!authenticated(request)) return;
+  if (protocol_ != nullptr) return serve_protocol(request);
   if (entry_ && entry_->target == request.target && entry_->principal == principal_ &&
       worker_.fresh(*entry_)) {
     return download(request);
@@ -68,6 +71,19 @@ void Connection::serve(const Request& request) {
     return download(request);
   }
   look_up(request);
+}
+
+// A request that changes something: its body first.
+void Connection::serve_protocol(const Request& request) {
+  if (unread_body_) {
+    if (!expect_body(request)) return close();
+    // From consume() it goes on by itself.
+    if (!consuming_) take_kept();
+    return;
+  }
+  auto target = parse_target(request.target);
+  if (!target) return refuse(target.error());
+  hand_over(request, std::move(*target), *protocol_);
 }
 
 // True: principal_ says who asks. Otherwise the request was answered or waits for the host.
@@ -82,27 +98,29 @@ bool Connection::authenticated(const Request& request) {
     }
     authorization_.clear();
     principal_ = 0;
+    who_.reset();
     return true;
   }
   const std::uint64_t epoch = server.host().epoch();
   if (!authorization_.empty() && authorization_epoch_ == epoch && same_secret(authorization_, value))
     return true;
-  if (const auto known = worker_.find_principal(value, epoch)) {
+  if (PrincipalPtr known = worker_.find_principal(value, epoch)) {
     authorization_ = value;
     authorization_epoch_ = epoch;
-    principal_ = *known;
+    principal_ = known->id;
+    who_ = std::move(known);
     return true;
   }
-  const auto parsed = parse_authorization(value);
+  const auto parsed = plugins::parse_authorization(value);
   if (!parsed) {
-    refuse(parsed.error());
+    refuse(Problem{401, parsed.error(), 0});
     return false;
   }
   asked_epoch_ = epoch;
   sdk::Credential credential;
-  const bool basic = parsed->scheme == Authorization::Scheme::kBasic;
+  const bool basic = parsed->scheme == plugins::Authorization::Scheme::kBasic;
   credential.scheme = basic ? OTAGATE_AUTH_BASIC : OTAGATE_AUTH_BEARER;
-  credential.user = parsed->user;
+  credential.user = user_retried_ ? plugins::device_of_user(parsed->user) : std::string_view(parsed->user);
   credential.secret = parsed->secret;
   credential.peer = peer_;
   ask(
@@ -113,7 +131,16 @@ bool Connection::authenticated(const Request& request) {
 
 void Connection::on_credential(sdk::Outcome<sdk::Principal> outcome) {
   principal_ = 0;
+  who_.reset();
   authorization_.clear();
+  Request request;
+  if (parse_request(head_, request)) return close();
+  if (outcome.status == OTAGATE_DENIED && !user_retried_) {
+    // A Drogue device names its application too; here a credential's user may be the device alone.
+    const auto parsed = plugins::parse_authorization(request.authorization);
+    user_retried_ = parsed && !plugins::device_of_user(parsed->user).empty();
+    if (user_retried_) return serve(request);
+  }
   if (!outcome) {
     // Wrong is wrong, also where nothing would have done.
     if (outcome.status == OTAGATE_NOT_FOUND) outcome.status = OTAGATE_DENIED;
@@ -121,18 +148,20 @@ void Connection::on_credential(sdk::Outcome<sdk::Principal> outcome) {
         outcome.status, outcome.retry_after_ms,
         outcome.status == OTAGATE_DENIED ? "the credential is not known here" : outcome.message);
   }
-  Request request;
-  if (parse_request(head_, request)) return close();
-  worker_.keep_principal(request.authorization, asked_epoch_, outcome.value.id);
+  worker_.keep_principal(request.authorization, asked_epoch_,
+                         std::make_shared<const sdk::Principal>(std::move(outcome.value)));
   serve(request);
 }
 
 void Connection::look_up(const Request& request) {
-  const auto target = parse_target(request.target);
+  auto target = parse_target(request.target);
   if (!target) return refuse(target.error());
   std::size_t rest = 0;
   const Resource* const resource = worker_.server().router().find(target->segments, rest);
-  if (resource == nullptr) return refuse(kNoSuchPath);
+  if (resource == nullptr) {
+    const plugins::devices::Protocol* const protocol = worker_.protocol_for(target->segments);
+    return protocol == nullptr ? refuse(kNoSuchPath) : hand_over(request, std::move(*target), *protocol);
+  }
   switch (*resource) {
     case Resource::kFirmware:
       if (target->segments.size() == rest) return list(*target);

@@ -1,5 +1,6 @@
 #include "http/options.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 
@@ -45,6 +46,26 @@ Endpoint parse_endpoint(const std::string& text) {
   return endpoint;
 }
 
+// Who may check in as any device is the operator's decision: where nobody needs a credential the protocols
+// are off until they are asked for.
+plugins::devices::Settings protocol_settings(const sdk::Host& host, bool anonymous) {
+  plugins::devices::Settings out;
+  out.drogue = host.option("drogue").boolean(!anonymous);
+  out.poll = host.option("poll").boolean(!anonymous);
+  out.ddi = host.option("ddi").boolean(!anonymous);
+  out.ddi_tenant = host.option("ddi_tenant").string(out.ddi_tenant);
+  const auto bytes = [](const sdk::Option& option, std::uint32_t fallback) {
+    return static_cast<std::uint32_t>(option.integer(fallback));
+  };
+  out.write_size = bytes(host.option("write_size"), out.write_size);
+  out.max_block = bytes(host.option("max_block"), out.max_block);
+  const sdk::Option by_type = host.option("max_block_by_type");
+  for (const std::string& type : by_type.keys()) {
+    out.max_block_of_type.emplace(type, bytes(by_type[type], out.max_block));
+  }
+  return out;
+}
+
 std::string checked_url(std::string url) {
   while (url.ends_with('/')) url.pop_back();
   const bool scheme = url.starts_with("http://") || url.starts_with("https://");
@@ -86,6 +107,11 @@ Options Options::from(const sdk::Host& host) {
   out.min_rate = number("min_rate", out.min_rate);
   out.wait_timeout_ms = number("wait_timeout", out.wait_timeout_ms);
   out.stream_wait_ms = number("stream_wait", out.stream_wait_ms);
+  out.protocols = protocol_settings(host, out.anonymous);
+  // A held answer has to come before the request's time is up.
+  if (out.total_timeout_ms != 0) {
+    out.protocols.max_poll_ms = std::min(out.protocols.max_poll_ms, out.total_timeout_ms / 2);
+  }
   return out;
 }
 
@@ -123,7 +149,22 @@ const char kOptionsSchema[] = R"({
     "wait_timeout": {"type": "integer", "format": "duration", "minimum": 0, "maximum": 600000, "default": 10000,
       "description": "how long a range that is not there yet is waited for before 503"},
     "stream_wait": {"type": "integer", "format": "duration", "minimum": 0, "maximum": 600000, "default": 20000,
-      "description": "how long a download waits for its next bytes and for verification"}
+      "description": "how long a download waits for its next bytes and for verification"},
+    "drogue": {"type": "boolean",
+      "description": "Drogue's POST /v1/dfu; on by default where a credential is needed"},
+    "poll": {"type": "boolean",
+      "description": "GET /v1/devices/<id>/update and POST .../report; on by default where a credential is needed"},
+    "ddi": {"type": "boolean",
+      "description": "hawkBit's device API, /<tenant>/controller/v1; on by default where a credential is needed"},
+    "ddi_tenant": {"type": "string", "minLength": 1, "maxLength": 64, "default": "DEFAULT",
+      "description": "the tenant in the paths of hawkBit's device API"},
+    "max_block": {"type": "integer", "format": "size", "minimum": 1, "maximum": 1048576, "default": 1024,
+      "description": "bytes of firmware that one answer of Drogue's protocol carries at most"},
+    "max_block_by_type": {"type": "object",
+      "additionalProperties": {"type": "integer", "minimum": 1, "maximum": 1048576},
+      "description": "the same per device type"},
+    "write_size": {"type": "integer", "minimum": 1, "maximum": 65536, "default": 4,
+      "description": "what a device's flash takes at a time: every block but the last is a multiple of it"}
   }
 })";
 

@@ -8,6 +8,7 @@
 
 #include <sys/socket.h>
 
+#include "common/device_protocols/protocols.hpp"
 #include "otagate/cpp/host.hpp"
 
 namespace otagate::http {
@@ -39,6 +40,7 @@ struct Options {
   std::uint64_t min_rate = 128;  // bytes a second that a peer has to take
   std::uint64_t wait_timeout_ms = 10000;
   std::uint64_t stream_wait_ms = 20000;
+  plugins::devices::Settings protocols;  // for devices; off where anonymous unless asked for
 
   // Throws sdk::Failure with a sentence for the operator.
   static Options from(const sdk::Host& host);

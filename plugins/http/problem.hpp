@@ -14,6 +14,11 @@ struct Problem {
   std::uint64_t retry_after_s = 0;  // 0: no Retry-After
 };
 
+// How to sign in: what a 401 has to say.
+inline constexpr std::string_view kChallenge =
+    "WWW-Authenticate: Bearer realm=\"otagate\"\r\nWWW-Authenticate: Basic realm=\"otagate\", "
+    "charset=\"UTF-8\"\r\n";
+
 // "Partial Content" for 206; "Unknown" for a status this plugin never sends.
 std::string_view reason_phrase(unsigned status);
 

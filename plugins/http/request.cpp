@@ -48,6 +48,9 @@ class HeadParser final : public beast::http::basic_parser<true> {
     switch (method) {
       case verb::get: request_.method = Method::kGet; break;
       case verb::head: request_.method = Method::kHead; break;
+      case verb::post: request_.method = Method::kPost; break;
+      case verb::put: request_.method = Method::kPut; break;
+      case verb::delete_: request_.method = Method::kDelete; break;
       case verb::unknown: request_.method = Method::kUnknown; break;
       default: request_.method = Method::kKnown; break;
     }
@@ -67,8 +70,12 @@ class HeadParser final : public beast::http::basic_parser<true> {
                           not_after(value.data() + value.size(), head_.data() + head_.size()));
     if (!in_place) return refuse(400, "a header field is folded over several lines", ec);
     switch (name) {
-      case field::host: return once(host_, value, "Host", ec);
+      case field::host: return once(request_.host, value, "Host", ec);
       case field::authorization: return once(request_.authorization, value, "Authorization", ec);
+      case field::content_type: return once(request_.content_type, value, "Content-Type", ec);
+      case field::accept:
+        if (request_.accept.data() == nullptr) request_.accept = value;
+        return;
       case field::range: return once(request_.range, value, "Range", ec);
       case field::if_match: return once(request_.conditions.if_match, value, "If-Match", ec);
       case field::if_none_match: return once(request_.conditions.if_none_match, value, "If-None-Match", ec);
@@ -97,7 +104,7 @@ class HeadParser final : public beast::http::basic_parser<true> {
   }
 
   void on_header_impl(beast::error_code& ec) override {
-    if (request_.http_1_1 && host_.data() == nullptr) {
+    if (request_.http_1_1 && request_.host.data() == nullptr) {
       return refuse(400, "an HTTP/1.1 request needs a Host header field", ec);
     }
     const auto length = content_length();
@@ -118,7 +125,6 @@ class HeadParser final : public beast::http::basic_parser<true> {
 
   const std::string_view head_;
   Request& request_;
-  std::string_view host_;
   std::size_t fields_ = 0;
   std::optional<Problem> problem_;
 };

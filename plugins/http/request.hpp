@@ -14,6 +14,9 @@ namespace otagate::http {
 enum class Method {
   kGet,
   kHead,
+  kPost,     // this and the next two: for device protocols only, 405 elsewhere
+  kPut,
+  kDelete,
   kKnown,    // another method of RFC 9110 or of a registry: 405
   kUnknown,  // 501
 };
@@ -28,10 +31,20 @@ struct Request {
   bool expect_continue = false;
   std::uint64_t content_length = 0;
   std::string_view target;  // as sent
+  std::string_view host;
   std::string_view authorization;
+  std::string_view content_type;
+  std::string_view accept;  // the first one
   std::string_view range;
   Conditions conditions;
 };
+
+// Whether it can be answered without a device protocol.
+inline bool only_reads(Method method) { return method == Method::kGet || method == Method::kHead; }
+// Whether a device protocol may take it, and its body with it.
+inline bool may_change(Method method) {
+  return method == Method::kPost || method == Method::kPut || method == Method::kDelete;
+}
 
 inline constexpr std::size_t kMaxFields = 100;
 

@@ -4,7 +4,7 @@
 #include <array>
 
 #include "common/catalog_json/catalog_json.hpp"
-#include "http/authorization.hpp"
+#include "common/authorization/authorization.hpp"
 #include "http/conditions.hpp"
 
 namespace otagate::http {
@@ -68,7 +68,7 @@ std::string entity_fields(const sdk::Firmware& firmware, bool multipart) {
   fields += validator_fields(firmware);
   fields += "Accept-Ranges: bytes\r\n";
   if (is_sha256(firmware.sha256)) {
-    fields += "Repr-Digest: sha-256=:" + base64_encode(unhex(firmware.sha256)) + ":\r\n";
+    fields += "Repr-Digest: sha-256=:" + plugins::base64_encode(unhex(firmware.sha256)) + ":\r\n";
   }
   return fields + disposition(firmware);
 }

@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "common/device_protocols/old_digests.hpp"
 #include "http/options.hpp"
 #include "http/resource_route.hpp"
 #include "http/source_table.hpp"
@@ -41,6 +42,7 @@ class Server final : public sdk::Transport {
   const Options& options() const { return options_; }
   SourceTable& sources() { return sources_; }
   const Router<Resource>& router() const { return router_; }
+  const std::shared_ptr<plugins::devices::OldDigester>& digester() const { return digester_; }
   // False: max_connections are open; nothing was counted.
   bool add_connection();
   void remove_connection() { connections_.fetch_sub(1, std::memory_order_relaxed); }
@@ -62,6 +64,9 @@ class Server final : public sdk::Transport {
   const Options options_;
   SourceTable sources_;
   Router<Resource> router_;
+  // One for all threads; stopped before the host goes.
+  const std::shared_ptr<plugins::devices::OldDigester> digester_ =
+      std::make_shared<plugins::devices::OldDigester>();
   std::atomic<std::size_t> connections_{0};
   std::vector<Bound> listeners_;  // guarded by mutex_
   std::string last_health_;       // guarded by mutex_

@@ -14,11 +14,13 @@
 
 #include "http/connection.hpp"
 #include "http/server.hpp"
+#include "http/target.hpp"
 
 namespace otagate::http {
 namespace {
 
 constexpr int kAcceptsPerTurn = 64;
+constexpr std::size_t kMostBodies = 8 << 20;
 constexpr std::string_view kFull =
     "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n";
 
@@ -48,7 +50,11 @@ Worker::Worker(Server& server, unsigned index, TlsContext tls)
       index_(index),
       tls_(std::move(tls)),
       in_(std::make_unique<char[]>(server.options().header_limit)),
-      out_(std::make_unique<char[]>(kMaxHead + kCopyBody)) {
+      out_(std::make_unique<char[]>(kMaxHead + kCopyBody)),
+      protocols_(plugins::devices::make_protocols(server.options().protocols)),
+      gateway_(
+          server.host(), [this](std::function<void()> work) { loop_.post(std::move(work)); },
+          server.digester()) {
   loop_.on_tick = [this] { tick(); };
   loop_.after_batch = [this] { collect(); };
 }
@@ -202,6 +208,8 @@ void Worker::call_ended() {
 void Worker::check_drained() {
   if (!draining_ || drained_ || !live_.empty() || open_calls_ != 0) return;
   drained_ = true;
+  // What protocols still want of the host is dropped, and the blobs they have read from are closed.
+  gateway_.close();
   publish();
   server_.worker_drained();
 }
@@ -239,14 +247,34 @@ void Worker::drop_entry(const Entry& entry) {
   entries_.erase(key_);
 }
 
-std::optional<std::uint64_t> Worker::find_principal(std::string_view authorization, std::uint64_t epoch) {
+PrincipalPtr Worker::find_principal(std::string_view authorization, std::uint64_t epoch) {
   const Known* const found = principals_.find(digest_of(authorization));
-  if (found == nullptr || found->epoch != epoch) return std::nullopt;
+  if (found == nullptr || found->epoch != epoch) return nullptr;
   return found->principal;
 }
 
-void Worker::keep_principal(std::string_view authorization, std::uint64_t epoch, std::uint64_t principal) {
-  principals_.put(digest_of(authorization), Known{epoch, principal});
+void Worker::keep_principal(std::string_view authorization, std::uint64_t epoch, PrincipalPtr principal) {
+  principals_.put(digest_of(authorization), Known{epoch, std::move(principal)});
+}
+
+const plugins::devices::Protocol* Worker::protocol_for(std::string_view target) const {
+  if (protocols_.empty()) return nullptr;
+  const auto parsed = parse_target(target);
+  return parsed ? protocol_for(parsed->segments) : nullptr;
+}
+
+const plugins::devices::Protocol* Worker::protocol_for(const std::vector<std::string>& segments) const {
+  // What the port has by itself comes first, whatever a protocol's paths may be.
+  std::size_t rest = 0;
+  if (protocols_.empty() || server_.router().find(segments, rest) != nullptr) return nullptr;
+  return plugins::devices::protocol_for(protocols_, segments);
+}
+
+bool Worker::hold_body(std::size_t bytes) {
+  const std::size_t most = std::max<std::size_t>(kMostBodies, 2 * server_.options().body_limit);
+  if (bytes > most - std::min(most, body_bytes_)) return false;
+  body_bytes_ += bytes;
+  return true;
 }
 
 }  // namespace otagate::http

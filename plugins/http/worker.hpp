@@ -10,6 +10,9 @@
 #include <string_view>
 #include <vector>
 
+#include "common/device_protocols/host_gateway.hpp"
+#include "common/device_protocols/protocols.hpp"
+#include "common/download_tracker/download_tracker.hpp"
 #include "http/conditions.hpp"
 #include "http/loop.hpp"
 #include "http/lru.hpp"
@@ -33,6 +36,7 @@ struct Entry {
   std::string fields;  // entity_fields()
 };
 using EntryPtr = std::shared_ptr<const Entry>;
+using PrincipalPtr = std::shared_ptr<const sdk::Principal>;
 
 // Everything here belongs to the loop's thread.
 class Worker {
@@ -68,9 +72,20 @@ class Worker {
   void keep_entry(EntryPtr entry);
   void drop_entry(const Entry& entry);
 
-  // Who an Authorization value stands for, as long as the epoch is the same.
-  std::optional<std::uint64_t> find_principal(std::string_view authorization, std::uint64_t epoch);
-  void keep_principal(std::string_view authorization, std::uint64_t epoch, std::uint64_t principal);
+  // Who an Authorization value stands for, as long as the epoch is the same; null: not known.
+  PrincipalPtr find_principal(std::string_view authorization, std::uint64_t epoch);
+  void keep_principal(std::string_view authorization, std::uint64_t epoch, PrincipalPtr principal);
+
+  // The device protocol that a request target is for, or null. The target was not read by parse_target() yet.
+  const plugins::devices::Protocol* protocol_for(std::string_view target) const;
+  const plugins::devices::Protocol* protocol_for(const std::vector<std::string>& segments) const;
+  plugins::devices::HostGateway& gateway() { return gateway_; }
+  plugins::DownloadTracker& tracker() { return tracker_; }
+
+  // Bodies of requests are held in memory before anything is done with them: all of this thread's together
+  // are bounded. False: there is no room for so many bytes more.
+  bool hold_body(std::size_t bytes);
+  void drop_body(std::size_t bytes) { body_bytes_ -= bytes; }
 
   // Brackets every call to the host, so that drain() knows when the last one was answered.
   void call_started() { ++open_calls_; }
@@ -91,7 +106,7 @@ class Worker {
   struct Listener;
   struct Known {
     std::uint64_t epoch = 0;
-    std::uint64_t principal = 0;
+    PrincipalPtr principal;
   };
 
   void accept_from(Listener& listener);
@@ -121,6 +136,10 @@ class Worker {
   std::string key_;                        // scratch
   std::int64_t date_second_ = -1;
   std::array<char, kDateSize> date_{};
+  const std::vector<std::unique_ptr<plugins::devices::Protocol>> protocols_;
+  plugins::devices::HostGateway gateway_;
+  plugins::DownloadTracker tracker_{gateway_};
+  std::size_t body_bytes_ = 0;
   std::size_t open_calls_ = 0;
   bool retrying_ = false;
   bool paused_ = false;  // no descriptor was left: accepting goes on with the next tick

@@ -1,13 +1,15 @@
-// links: otagate_http_pure
+// links: otagate_http_pure otagate_authorization
 // A request's head and everything that is read out of it.
 #include <cstdint>
 #include <cstdlib>
 #include <functional>
 #include <string_view>
 
-#include "http/authorization.hpp"
+#include "common/authorization/authorization.hpp"
+#include "http/base_url.hpp"
 #include "http/body.hpp"
 #include "http/conditions.hpp"
+#include "http/device_answer.hpp"
 #include "http/request.hpp"
 #include "http/target.hpp"
 
@@ -51,7 +53,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;
   }
   for (const std::string_view part :
-       {request.target, request.authorization, request.range, request.conditions.if_match,
+       {request.target, request.host, request.content_type, request.accept, request.authorization, request.range, request.conditions.if_match,
         request.conditions.if_none_match, request.conditions.if_modified_since,
         request.conditions.if_unmodified_since, request.conditions.if_range}) {
     must_lie_within(part, head);
@@ -62,7 +64,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       if (segment.empty() || segment == "." || segment == ".." || !http::valid_text(segment)) std::abort();
     }
   }
-  if (request.authorization.data() != nullptr) (void)http::parse_authorization(request.authorization);
+  if (request.authorization.data() != nullptr) (void)otagate::plugins::parse_authorization(request.authorization);
+  // What names this listener in the URLs that devices are given ends neither the URL's authority nor a line.
+  if (http::valid_host(request.host) && request.host.find_first_of("/?#@ \r\n\t\\") != std::string_view::npos)
+    std::abort();
+  otagate::plugins::devices::Response answer;
+  answer.content_type = http::media_type(request.content_type);
+  if (const auto fields = http::answer_fields(answer); fields && fields->find('\n') + 1 != fields->size())
+    std::abort();
   const http::Validators validators{"e3b0c44298fc1c14", 784111777};
   (void)http::evaluate(request.conditions, validators);
   (void)http::range_applies(request.conditions.if_range, validators);

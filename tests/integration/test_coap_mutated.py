@@ -60,7 +60,7 @@ def test_mutated_requests_do_no_harm(gateway, tmp_path, owner):
     folder.mkdir(parents=True)
     (folder / "app-1.0.0.bin").write_bytes(body)
     gateway.add_directory(tmp_path / "firmware", pattern=["{type}/{name}-{version}.bin"])
-    gateway.add_coap()
+    gateway.add_coap(drogue=True, poll=True)
     gateway.start()
     watcher = owner.add(Endpoint(gateway.coap_port, timeout=1.0))
     request = ("/firmware/app/1.0.0", (BLOCK2, block(0, 1024)))

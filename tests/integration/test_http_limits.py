@@ -303,7 +303,7 @@ def test_bodies_that_are_refused(make_site):
 def test_mutated_requests_do_no_harm(gateway, make_site):
     # What is freed stays unusable for a while under ASan, by default 256 MB of it, in each thread 1 MB.
     gateway.env["ASAN_OPTIONS"] = "quarantine_size_mb=1:thread_local_quarantine_size_kb=64:detect_stack_use_after_return=1"
-    make_site(header_timeout="2s")
+    make_site(header_timeout="2s", drogue=True, poll=True)
     seeds = [p.read_bytes() for p in sorted((TREE / "tests/fuzz/corpus/http_request").iterdir())]
     seeds.append(REQUEST)
     chance = random.Random(20)

@@ -93,6 +93,20 @@ class FakeGateway final : public Gateway {
 
   void close(std::uint64_t) override { --readers; }
 
+  void check_credential(const sdk::Credential& credential,
+                        std::function<void(Outcome<sdk::Principal>)> done) override {
+    ++credentials_checked;
+    Outcome<sdk::Principal> out;
+    const auto it = principals.find(std::string(credential.user) + ":" + std::string(credential.secret));
+    if (it == principals.end()) {
+      out.status = OTAGATE_DENIED;
+    } else {
+      out.value = it->second;
+    }
+    reply([done = std::move(done), out] { done(out); });
+  }
+  std::uint64_t epoch() const override { return credentials_epoch; }
+
   void run_pending() override {
     while (!held && !pending_.empty()) {
       auto next = std::move(pending_.front());
@@ -113,6 +127,9 @@ class FakeGateway final : public Gateway {
   std::string cursor;
   std::uint32_t open_status = OTAGATE_OK;
   std::uint64_t retry_after_ms = 0;
+  std::map<std::string, sdk::Principal> principals;  // by "user:secret"
+  std::uint64_t credentials_epoch = 1;
+  int credentials_checked = 0;
   int resolves = 0;
   int catalogs = 0;
   int opens = 0;

@@ -32,10 +32,23 @@ TEST(ParseRequest, ReadsWhatTheTransportNeeds) {
   EXPECT_TRUE(request.keep_alive);
   EXPECT_FALSE(request.has_body);
   EXPECT_EQ(request.target, "/firmware/a/1?x=y");
+  EXPECT_EQ(request.host, "gw");
   EXPECT_EQ(request.range, "bytes=0-1023");
   EXPECT_EQ(request.authorization, "Bearer z");
   EXPECT_EQ(request.conditions.if_range, "\"t\"");
   EXPECT_EQ(request.conditions.if_none_match, "\"q\"");
+}
+
+TEST(ParseRequest, ReadsWhatDeviceProtocolsNeed) {
+  const std::string head =
+      "POST /v1/dfu HTTP/1.1\r\nHost: gw:8080\r\nContent-Type: application/cbor\r\nAccept: a/b\r\n"
+      "Accept: c/d\r\nContent-Length: 3\r\n\r\n";
+  Request request;
+  ASSERT_FALSE(parse_request(head, request));
+  EXPECT_EQ(request.host, "gw:8080");
+  EXPECT_EQ(request.content_type, "application/cbor");
+  EXPECT_EQ(request.accept, "a/b");
+  EXPECT_EQ(request.content_length, 3U);
 }
 
 TEST(ParseRequest, KeepAliveByVersion) {
@@ -53,8 +66,17 @@ TEST(ParseRequest, TellsMethodsApart) {
   Request request;
   ASSERT_FALSE(parse_request("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", request));
   EXPECT_EQ(request.method, Method::kHead);
-  ASSERT_FALSE(parse_request("POST / HTTP/1.1\r\nHost: a\r\n\r\n", request));
+  EXPECT_TRUE(only_reads(request.method));
+  const std::pair<const char*, Method> changing[] = {
+      {"POST", Method::kPost}, {"PUT", Method::kPut}, {"DELETE", Method::kDelete}};
+  for (const auto& [name, method] : changing) {
+    ASSERT_FALSE(parse_request(std::string(name) + " / HTTP/1.1\r\nHost: a\r\n\r\n", request));
+    EXPECT_EQ(request.method, method);
+    EXPECT_TRUE(may_change(request.method));
+  }
+  ASSERT_FALSE(parse_request("PATCH / HTTP/1.1\r\nHost: a\r\n\r\n", request));
   EXPECT_EQ(request.method, Method::kKnown);
+  EXPECT_FALSE(may_change(request.method) || only_reads(request.method));
   ASSERT_FALSE(parse_request("get / HTTP/1.1\r\nHost: a\r\n\r\n", request));
   EXPECT_EQ(request.method, Method::kUnknown);
 }

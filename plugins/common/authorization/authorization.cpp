@@ -1,11 +1,11 @@
-#include "http/authorization.hpp"
+#include "common/authorization/authorization.hpp"
 
 #include <algorithm>
 #include <optional>
 
 #include <openssl/evp.h>
 
-namespace otagate::http {
+namespace otagate::plugins {
 namespace {
 
 constexpr std::size_t kMaxSecret = 4096;
@@ -15,8 +15,8 @@ bool is_scheme(std::string_view text, std::string_view lower) {
                     [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a - 'A' + 'a' : a) == b; });
 }
 
-tl::unexpected<Problem> refused(std::string message) {
-  return tl::unexpected<Problem>(Problem{401, std::move(message), 0});
+tl::unexpected<std::string> refused(std::string message) {
+  return tl::unexpected<std::string>(std::move(message));
 }
 
 // OpenSSL's decoder skips white space and gives zero bytes for padding, so both are judged here.
@@ -39,15 +39,16 @@ std::optional<std::string> base64_decode(std::string_view text) {
 
 }  // namespace
 
-tl::expected<Authorization, Problem> parse_authorization(std::string_view value) {
+tl::expected<Authorization, std::string> parse_authorization(std::string_view value) {
   const std::size_t space = value.find(' ');
   const std::string_view scheme = value.substr(0, space);
   std::string_view rest = space == std::string_view::npos ? std::string_view{} : value.substr(space + 1);
   while (rest.starts_with(' ')) rest.remove_prefix(1);
   Authorization out;
-  if (is_scheme(scheme, "bearer")) {
+  if (is_scheme(scheme, "bearer") || is_scheme(scheme, "targettoken") ||
+      is_scheme(scheme, "gatewaytoken")) {
     if (rest.empty() || rest.size() > kMaxSecret || rest.find(' ') != std::string_view::npos) {
-      return refused("the Bearer token is empty or not one word: send 'Authorization: Bearer <token>'");
+      return refused("the token is empty or not one word: send 'Authorization: Bearer <token>'");
     }
     out.secret = rest;
     return out;
@@ -63,7 +64,12 @@ tl::expected<Authorization, Problem> parse_authorization(std::string_view value)
     out.secret = decoded->substr(colon + 1);
     return out;
   }
-  return refused("the authorization scheme is neither Bearer nor Basic");
+  return refused("the authorization scheme is none of Bearer, Basic, TargetToken and GatewayToken");
+}
+
+std::string_view device_of_user(std::string_view user) {
+  const std::size_t at = user.rfind('@');
+  return at == std::string_view::npos || at == 0 ? std::string_view{} : user.substr(0, at);
 }
 
 std::string base64_encode(std::string_view bytes) {
@@ -75,4 +81,4 @@ std::string base64_encode(std::string_view bytes) {
   return out;
 }
 
-}  // namespace otagate::http
+}  // namespace otagate::plugins
