@@ -8,6 +8,7 @@
 
 #include "common/device_protocols/ddi/documents.hpp"
 #include "common/device_protocols/ddi/messages.hpp"
+#include "common/device_protocols/ddi/transcode.hpp"
 
 namespace {
 
@@ -37,6 +38,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   std::string wrong;
 
+  if (const auto json = json_of_cbor(text, wrong)) {
+    // There and back it is the same, but for what CBOR has more ways to say.
+    const std::string again = cbor_of_json(*json);
+    std::string why;
+    require(json_of_cbor(again, why) == json);
+  }
   if (const auto feedback = parse_feedback(text, wrong)) {
     require(feedback->details.size() <= kMaxDetails && plain(feedback->details));
     for (const std::uint64_t blob : {std::uint64_t{0}, std::uint64_t{1000}, ~std::uint64_t{0} - 1})

@@ -149,9 +149,10 @@ def test_a_client_that_went_without_a_word_is_not_lost(site):
 
 
 def test_an_aborted_deployment_reaches_the_client_in_its_download(site):
-    site.publish("2.0.3", image(3_000_000))
+    site.publish("2.0.3", image(6_000_000))
     deployment = site.deploy("2.0.3")
-    client = site.client().start("-n", "100k")
+    # It polls beside its download, and only so learns of the end.
+    client = site.client().start("-n", "100k", "-p", "2")
     site.wait_attempt("downloading")
     eventually(lambda: re.search(r"GET /blobs/sha256/", client.log), 30, what="the download")
     site.gateway.api(f"/deployments/{deployment}/abort", "POST", {"why": "changed my mind"})

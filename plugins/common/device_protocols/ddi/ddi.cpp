@@ -7,6 +7,7 @@
 #include "common/device_protocols/answers.hpp"
 #include "common/device_protocols/ddi/exchange.hpp"
 #include "common/device_protocols/ddi/messages.hpp"
+#include "common/device_protocols/ddi/transcode.hpp"
 
 namespace otagate::plugins::devices {
 namespace {
@@ -60,12 +61,15 @@ class Route {
   template <class T>
   std::optional<T> body(std::optional<T> (*parse)(std::string_view, std::string&)) {
     const std::string_view type = request_.content_type;
-    if (!type.empty() && type != "application/json" && type != "application/hal+json") {
-      exchange_->answer(problem(415, "send application/json"));
+    const bool cbor = type == "application/cbor";
+    if (!cbor && !type.empty() && type != "application/json" && type != "application/hal+json") {
+      exchange_->answer(problem(415, "send application/json or application/cbor"));
       return std::nullopt;
     }
     std::string wrong;
-    auto message = parse(request_.body, wrong);
+    const auto json =
+        cbor ? ddi::json_of_cbor(request_.body, wrong) : std::optional<std::string>(request_.body);
+    auto message = json ? parse(*json, wrong) : std::nullopt;
     if (!message) exchange_->answer(problem(400, wrong));
     return message;
   }

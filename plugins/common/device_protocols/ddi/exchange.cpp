@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/device_protocols/answers.hpp"
+#include "common/device_protocols/ddi/transcode.hpp"
 
 namespace otagate::plugins::devices::ddi {
 namespace {
@@ -11,6 +12,15 @@ namespace {
 // hawkBit offers a cancel until it is answered. A client that knows no cancel would then get no update any
 // more: it is told this often.
 constexpr std::uint8_t kCancels = 3;
+
+constexpr std::string_view kCbor = "application/cbor";
+
+std::string_view best_of(std::string_view accept) {
+  for (const std::string_view type : {"application/hal+json", "application/json", "application/cbor"}) {
+    if (accept.find(type) != std::string_view::npos) return type;
+  }
+  return "application/json";
+}
 
 Response no_such_action() { return problem(404, "this device has no such action"); }
 
@@ -22,9 +32,7 @@ Exchange::Exchange(const Request& request, std::string_view tenant, bool confirm
       type_(request.principal_type),
       address_(request.peer),
       principal_(request.principal),
-      json_type_(request.accept.find("application/hal+json") == std::string_view::npos
-                     ? "application/json"
-                     : "application/hal+json"),
+      type_of_answers_(best_of(request.accept)),
       confirmation_(confirmation),
       place_(request.base_url, tenant, device_),
       gateway_(gateway),
@@ -33,9 +41,10 @@ Exchange::Exchange(const Request& request, std::string_view tenant, bool confirm
 
 void Exchange::answer(Response response) { respond_(std::move(response)); }
 
-void Exchange::answer_json(std::string body) {
-  Response response = json_response(200, std::move(body));
-  response.content_type = json_type_;
+void Exchange::answer_document(std::string json) {
+  Response response;
+  response.content_type = type_of_answers_;
+  response.body = type_of_answers_ == kCbor ? cbor_of_json(json) : std::move(json);
   answer(std::move(response));
 }
 
@@ -90,7 +99,7 @@ void Exchange::poll() {
           !device.configured && links.cancel == 0 && links.confirmation == 0 && links.deployment == 0;
     });
     links.tag = offer_tag(offer);
-    self->answer_json(poll_document(self->place_, sleep_seconds(offer), links));
+    self->answer_document(poll_document(self->place_, sleep_seconds(offer), links));
   });
 }
 
@@ -134,8 +143,8 @@ void Exchange::deployment(std::uint64_t action, bool confirming) {
     self->describe(
         std::make_shared<sdk::Offer>(offer), {},
         [self, action, confirming, only = offer.download_only](const std::vector<Artifact>& artifacts) {
-          self->answer_json(deployment_document(self->place_, action,
-                                                confirming ? "confirmation" : "deployment", only, artifacts));
+          self->answer_document(deployment_document(
+              self->place_, action, confirming ? "confirmation" : "deployment", only, artifacts));
         });
   });
 }
@@ -145,7 +154,7 @@ void Exchange::cancel(std::uint64_t action) {
   if (!device.stopped || device.told != action) return answer(no_such_action());
   // Nobody but the device itself learns what it is at.
   check_in({}, {}, [self = shared_from_this(), action](const sdk::Offer&) {
-    self->answer_json(cancel_document(action));
+    self->answer_document(cancel_document(action));
   });
 }
 
@@ -168,7 +177,7 @@ void Exchange::cancel_feedback(std::uint64_t action, const Feedback& feedback) {
 void Exchange::confirmation_base() {
   check_in({}, {}, [self = shared_from_this()](const sdk::Offer&) {
     const bool automatic = !self->confirmation_ || self->memory_->get(self->device_).consents;
-    self->answer_json(confirmation_base_document(self->place_, automatic));
+    self->answer_document(confirmation_base_document(self->place_, automatic));
   });
 }
 
@@ -239,7 +248,7 @@ void Exchange::with_part(std::string part, WithArtifacts then) {
 
 void Exchange::artifacts(std::string part) {
   with_part(std::move(part), [self = shared_from_this()](const std::vector<Artifact>& found) {
-    self->answer_json(artifacts_document(self->place_, found.front()));
+    self->answer_document(artifacts_document(self->place_, found.front()));
   });
 }
 

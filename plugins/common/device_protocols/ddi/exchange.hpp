@@ -37,7 +37,8 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   void artifact(std::string part, std::string file);
 
   void answer(Response response);
-  void answer_json(std::string body);
+  // In the encoding the client accepts.
+  void answer_document(std::string json);
   void answer_empty(int status = 200);
 
  private:
@@ -67,7 +68,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   const std::string type_;
   const std::string address_;
   const std::uint64_t principal_;
-  const std::string json_type_;  // of the answers
+  const std::string_view type_of_answers_;
   const bool confirmation_;
   const Place place_;
   Gateway& gateway_;

@@ -5,6 +5,14 @@
 #include "common/device_protocols/ddi/exchange.hpp"
 
 namespace otagate::plugins::devices::ddi {
+namespace {
+
+// Nobody's, or one that has ended otherwise than the device says.
+bool is_over(const sdk::Outcome<std::uint32_t>& outcome) {
+  return outcome.status == OTAGATE_NOT_FOUND || outcome.status == OTAGATE_PRECONDITION;
+}
+
+}  // namespace
 
 void Exchange::gone(std::uint64_t action) {
   // Said again because the answer was lost.
@@ -82,7 +90,7 @@ void Exchange::progress(const sdk::Progress& report,
   whose.device = device_;
   gateway_.progress(
       whose, [self = shared_from_this(), then = std::move(then)](const sdk::Outcome<std::uint32_t>& outcome) {
-        if (!outcome && outcome.status != OTAGATE_NOT_FOUND)
+        if (!outcome && !is_over(outcome))
           return self->answer(refusal(outcome.status, outcome.retry_after_ms, outcome.message));
         then(outcome);
       });
@@ -99,7 +107,7 @@ void Exchange::settle(std::uint64_t action, std::uint32_t part, std::uint32_t pa
   report.message = text;
   progress(report, [self = shared_from_this(), action, part, parts, state, code,
                     message = std::move(message)](const sdk::Outcome<std::uint32_t>& outcome) mutable {
-    const bool over = outcome.status == OTAGATE_NOT_FOUND;
+    const bool over = is_over(outcome);
     const bool stopped = !over && outcome.value == OTAGATE_STOP;
     // Over before anything was said: not by this.
     if (over && part == 0) return self->gone(action);

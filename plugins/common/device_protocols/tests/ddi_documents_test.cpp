@@ -68,10 +68,10 @@ TEST(DdiPoll, SleepIsRoundedUpAndBounded) {
   EXPECT_EQ(sleep_seconds(none), 86399U);
   // With an offer the lease has to be kept.
   sdk::Offer some = offer();
-  some.lease_ms = 120'000;
-  EXPECT_EQ(sleep_seconds(some), 60U);
+  some.lease_ms = 90'000;
+  EXPECT_EQ(sleep_seconds(some), 45U);
   some.lease_ms = 86'400'000;
-  EXPECT_EQ(sleep_seconds(some), 300U);
+  EXPECT_EQ(sleep_seconds(some), 60U);
   some.next_after_ms = 30'000;
   EXPECT_EQ(sleep_seconds(some), 30U);
 }

@@ -5,6 +5,8 @@
 #include <optional>
 #include <sstream>
 
+#include "common/cbor/decoder.hpp"
+#include "common/cbor/encoder.hpp"
 #include "ddi_gateway.hpp"
 
 namespace otagate::plugins::devices {
@@ -134,6 +136,39 @@ TEST_F(DdiTest, HalIsAnsweredToThoseWhoAcceptIt) {
   EXPECT_EQ(answer_->content_type, "application/hal+json");
   send(Method::get, "", {}, "*/*");
   EXPECT_EQ(answer_->content_type, "application/json");
+}
+
+TEST_F(DdiTest, SpeaksCborWithThoseWhoDo) {
+  send(Method::get, "", {}, "application/cbor");
+  EXPECT_EQ(answer_->content_type, "application/cbor");
+  const auto poll = cbor::decode(answer_->body);
+  ASSERT_TRUE(poll) << poll.message;
+  const auto* config = poll.value.find("config");
+  ASSERT_NE(config, nullptr);
+  ASSERT_NE(config->find("polling"), nullptr);
+  EXPECT_EQ(*config->find("polling")->find("sleep"), cbor::Value::text("00:05:00"));
+  offer(7);
+  get("");
+  content_type_ = "application/cbor";
+  // {"status": {"execution": "closed", "result": {"finished": "failure"}, "code": -3, "details": ["full"]}}
+  const auto text = [](std::string_view words) { return cbor::Value::text(words); };
+  const auto result = cbor::Value::map({text("finished"), text("failure")});
+  const auto status =
+      cbor::Value::map({text("execution"), text("closed"), text("result"), result, text("code"),
+                        cbor::Value::integer(-3), text("details"), cbor::Value::array({text("full")})});
+  cbor::Encoder message;
+  message.value(cbor::Value::map({text("status"), status}));
+  EXPECT_EQ(post("deploymentBase/7/feedback", message.data()).status, 200);
+  ASSERT_EQ(gateway_.reported.size(), 1U);
+  EXPECT_EQ(gateway_.reported[0].state, OTAGATE_ATTEMPT_FAILED);
+  EXPECT_EQ(gateway_.reported[0].code, -3);
+  EXPECT_EQ(gateway_.reported[0].message, "full");
+  for (const std::string& bad :
+       {std::string(), std::string("\xa1"), std::string("\x41x"), std::string("\xa1\x01\x01", 3),
+        std::string(100'000, '\x81'), std::string(kSuccess)}) {
+    EXPECT_EQ(post("deploymentBase/7/feedback", bad).status, 400);
+    EXPECT_TRUE(answer_->body.starts_with(R"({"error":")")) << answer_->body;
+  }
 }
 
 TEST_F(DdiTest, AnOfferIsADeployment) {
@@ -288,6 +323,10 @@ TEST_F(DdiTest, AnActionThatIsOverIsGone) {
   for (const std::string& body :
        {saying("proceeding"), saying("proceeding"), std::string(kFailure), std::string(kSuccess)})
     EXPECT_EQ(post("deploymentBase/7/feedback", body).status, 410) << body;
+  for (const std::string& body : {saying("proceeding"), std::string(kFailure), std::string(kSuccess)}) {
+    gateway_.progress_answers = {answering(0, OTAGATE_PRECONDITION)};
+    EXPECT_EQ(post("deploymentBase/7/feedback", body).status, 410) << body;
+  }
   EXPECT_EQ(post("deploymentBase/6/feedback", kSuccess).status, 410);
 }
 
