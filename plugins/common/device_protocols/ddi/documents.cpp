@@ -17,6 +17,8 @@ namespace json = boost::json;
 constexpr std::uint64_t kShortestSleep = 5;
 constexpr std::uint64_t kLongestSleep = 24 * 3600 - 1;
 constexpr std::uint64_t kUsualSleep = 300;
+// suricatta sends its attributes at its first poll, whatever is offered, and begins at the next.
+constexpr std::uint64_t kSleepBeforeWork = 10;
 constexpr std::uint64_t kSleepAtWork = 60;  // a poll during the download is how a client sees a cancel
 
 json::object link(std::string href) { return {{"href", std::move(href)}}; }
@@ -130,10 +132,11 @@ std::string poll_document(const Place& place, std::uint64_t seconds, const PollL
   return json::serialize(document);
 }
 
-std::uint64_t sleep_seconds(const sdk::Offer& offer) {
+std::uint64_t sleep_seconds(const sdk::Offer& offer, bool begun) {
   std::uint64_t seconds = offer.next_after_ms / 1000 + (offer.next_after_ms % 1000 != 0 ? 1 : 0);
   // With an offer it is the lease that has to be kept.
-  if (seconds == 0) seconds = offer ? std::min(kSleepAtWork, offer.lease_ms / 2000) : kUsualSleep;
+  if (seconds == 0)
+    seconds = offer ? std::min(begun ? kSleepAtWork : kSleepBeforeWork, offer.lease_ms / 2000) : kUsualSleep;
   return std::clamp(seconds, kShortestSleep, kLongestSleep);
 }
 

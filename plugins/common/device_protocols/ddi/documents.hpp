@@ -52,8 +52,9 @@ struct PollLinks {
   bool config_data = false;
 };
 std::string poll_document(const Place& place, std::uint64_t sleep_seconds, const PollLinks& links);
-// How long a client sleeps until it polls again: hawkBit's unit is the second.
-std::uint64_t sleep_seconds(const sdk::Offer& offer);
+// How long a client sleeps until it polls again: hawkBit's unit is the second. `begun`: it is at work on the
+// offer already.
+std::uint64_t sleep_seconds(const sdk::Offer& offer, bool begun);
 
 // `member`: "deployment" or "confirmation".
 std::string deployment_document(const Place& place, std::uint64_t attempt, std::string_view member,

@@ -76,6 +76,7 @@ bool Exchange::waits_for_consent(const Remembered& device, std::uint64_t attempt
 void Exchange::poll() {
   check_in({}, {}, [self = shared_from_this()](const sdk::Offer& offer) {
     PollLinks links;
+    bool begun = false;
     self->memory_->update(self->device_, [&](Remembered& device) {
       device.stopped = device.told != 0 && device.told != offer.attempt;
       if (device.stopped && device.cancels >= kCancels) device.told = 0;
@@ -83,7 +84,8 @@ void Exchange::poll() {
         ++device.cancels;
         links.cancel = device.told;
       } else if (offer) {
-        if (device.told != offer.attempt) device.downloaded = false;
+        if (device.told != offer.attempt) device.begun = device.downloaded = false;
+        begun = device.begun;
         device.told = offer.attempt;
         device.stopped = false;
         device.cancels = 0;
@@ -99,7 +101,7 @@ void Exchange::poll() {
           !device.configured && links.cancel == 0 && links.confirmation == 0 && links.deployment == 0;
     });
     links.tag = offer_tag(offer);
-    self->answer_document(poll_document(self->place_, sleep_seconds(offer), links));
+    self->answer_document(poll_document(self->place_, sleep_seconds(offer, begun), links));
   });
 }
 
@@ -221,8 +223,13 @@ void Exchange::config_data(ConfigData data) {
 void Exchange::installed(const AssignedVersion& version) {
   check_in({{"application", version.version}}, {}, [self = shared_from_this()](const sdk::Offer& offer) {
     self->memory_->update(self->device_, [&](Remembered& device) {
+      if (device.told == 0 || device.stopped) return;
+      if (device.told == offer.attempt) {
+        // What it runs now is not offered again.
+        device.parts = static_cast<std::uint32_t>(offer.parts.size());
+        return;
+      }
       // An attempt that this has ended is done, not cancelled.
-      if (device.told == 0 || device.told == offer.attempt || device.stopped) return;
       device.closed = device.told;
       device.told = 0;
     });

@@ -74,11 +74,11 @@ void Exchange::report(std::uint64_t action, std::uint32_t parts, const Feedback&
                const sdk::Outcome<std::uint32_t>& outcome) {
              if (outcome.status == OTAGATE_NOT_FOUND || outcome.value == OTAGATE_STOP)
                return self->gone(action);
-             if (downloaded) {
-               self->memory_->update(self->device_, [action](Remembered& device) {
-                 if (device.told == action) device.downloaded = true;
-               });
-             }
+             self->memory_->update(self->device_, [action, downloaded](Remembered& device) {
+               if (device.told != action) return;
+               device.begun = true;
+               device.downloaded = device.downloaded || downloaded;
+             });
              self->answer_empty();
            });
 }

@@ -22,6 +22,7 @@ struct Remembered {
   std::uint64_t first_size = 0;  // of that attempt's first part; 0: unknown
   std::uint32_t parts = 0;       // of that attempt; 0: unknown
   std::uint8_t cancels = 0;      // how often it was told to cancel `told`
+  bool begun = false;            // it has said something of `told`
   bool downloaded = false;       // `told` is on the device
   bool stopped = false;          // `told` is over for the gateway: the device is to cancel it
   std::uint64_t closed = 0;      // the attempt it closed last

@@ -59,21 +59,22 @@ TEST(DdiPoll, AnIdStaysOneSegment) {
 
 TEST(DdiPoll, SleepIsRoundedUpAndBounded) {
   sdk::Offer none;
-  EXPECT_EQ(sleep_seconds(none), 300U);
+  EXPECT_EQ(sleep_seconds(none, false), 300U);
   none.next_after_ms = 1;
-  EXPECT_EQ(sleep_seconds(none), 5U);
+  EXPECT_EQ(sleep_seconds(none, false), 5U);
   none.next_after_ms = 60'001;
-  EXPECT_EQ(sleep_seconds(none), 61U);
+  EXPECT_EQ(sleep_seconds(none, false), 61U);
   none.next_after_ms = ~std::uint64_t{0};
-  EXPECT_EQ(sleep_seconds(none), 86399U);
+  EXPECT_EQ(sleep_seconds(none, false), 86399U);
   // With an offer the lease has to be kept.
   sdk::Offer some = offer();
   some.lease_ms = 90'000;
-  EXPECT_EQ(sleep_seconds(some), 45U);
+  EXPECT_EQ(sleep_seconds(some, true), 45U);
   some.lease_ms = 86'400'000;
-  EXPECT_EQ(sleep_seconds(some), 60U);
+  EXPECT_EQ(sleep_seconds(some, true), 60U);
+  EXPECT_EQ(sleep_seconds(some, false), 10U);
   some.next_after_ms = 30'000;
-  EXPECT_EQ(sleep_seconds(some), 30U);
+  EXPECT_EQ(sleep_seconds(some, true), 30U);
 }
 
 TEST(DdiDeployment, IsHawkbitsDocument) {

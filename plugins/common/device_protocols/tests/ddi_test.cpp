@@ -249,6 +249,16 @@ TEST_F(DdiTest, IntermediateFeedbackIsDownloading) {
   EXPECT_EQ(gateway_.came.size(), 1U) << "an attempt that is known needs no further check-in";
 }
 
+// suricatta sends its attributes first and begins at its next poll; a cancel it sees at a poll only.
+TEST_F(DdiTest, PollsAreCloseUntilTheDeviceIsAtWork) {
+  offer(7);
+  gateway_.offer.value.next_after_ms = 0;
+  gateway_.offer.value.lease_ms = 1'800'000;
+  EXPECT_NE(get("").body.find(R"("sleep":"00:00:10")"), std::string::npos);
+  post("deploymentBase/7/feedback", saying("proceeding"));
+  EXPECT_NE(get("").body.find(R"("sleep":"00:01:00")"), std::string::npos);
+}
+
 TEST_F(DdiTest, WhatProceedsAfterTheDownloadIsTheInstallation) {
   offer(7);
   get("");
