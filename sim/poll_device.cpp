@@ -103,15 +103,12 @@ Action PollDevice::checked_in(const Reply& reply) {
     note("refused " + std::to_string(reply.status));
     return idle(reply.retry_after);
   }
+  if (std::exchange(to_tell_, false) && version() == download_.version) {
+    step_ = Step::report_succeeded;  // which settles it; what else there is, the next check-in says
+    return speak();
+  }
   const bool was_busy = busy();
   acknowledged();
-  if (to_tell_) {
-    to_tell_ = false;
-    if (version() == download_.version) {
-      step_ = Step::report_succeeded;
-      return speak();
-    }
-  }
   if (reply.body.empty()) {
     // A device that crashed and is not offered the update any more has nothing to go on with.
     if (was_busy && busy()) drop("withdrawn");
@@ -202,6 +199,7 @@ Action PollDevice::reported(const Reply& reply) {
     default: break;
   }
   step_ = Step::check_in;
+  if (done) acknowledged();
   if (failing && downloaded_) {
     told_failure();
   } else if (failing) {

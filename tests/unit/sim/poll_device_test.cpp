@@ -62,6 +62,7 @@ TEST(PollDevice, UpdatesItself) {
   EXPECT_FALSE(talk.device().settled());
   talk.hears(204);
   EXPECT_EQ(talk.asks().body, R"({"deployment":17,"state":"succeeded","version":"1.1.0"})");
+  EXPECT_FALSE(talk.device().settled());
   talk.hears(204);
   EXPECT_TRUE(talk.device().settled());
   EXPECT_EQ(talk.record().checked, 1U);
