@@ -69,6 +69,8 @@ class ScriptedGateway:
         self.body, self.version = body, version
         self.sha256 = hashlib.sha256(body).hexdigest()
         self.served = body  # other bytes here are what a broken gateway would send
+        self.cut = None  # HTTP: the next download ends after so many bytes
+        self.ranges = []  # (offset, length) of the downloads over HTTP, under lock
         self.told = {}  # device -> [what it said], under lock
         self.ended = set()  # (device) DDI actions that are closed
         self.configured = set()
@@ -281,13 +283,20 @@ def _handler(gateway):
         do_GET = do_POST = do_PUT = handle_any
 
         def download(self):
-            first, last = self.headers["Range"].removeprefix("bytes=").split("-")
-            part = gateway.served[int(first) : int(last) + 1]
-            self.send_response(206)
-            end = int(first) + len(part) - 1
-            self.send_header("Content-Range", f"bytes {first}-{end}/{len(gateway.served)}")
+            size = len(gateway.served)
+            ranged = self.headers.get("Range")
+            first, last = (ranged or "bytes=0-").removeprefix("bytes=").split("-")
+            part = gateway.served[int(first) : int(last or size) + 1]
+            with gateway.lock:
+                gateway.ranges.append((int(first), len(part)))
+            self.send_response(206 if ranged else 200)
+            if ranged:
+                self.send_header("Content-Range", f"bytes {first}-{int(first) + len(part) - 1}/{size}")
             self.send_header("Content-Length", str(len(part)))
             self.end_headers()
+            if gateway.cut is not None:
+                part, gateway.cut = part[: gateway.cut], None
+                self.close_connection = True
             self.wfile.write(part)
 
         def log_message(self, *_):
