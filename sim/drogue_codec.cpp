@@ -2,6 +2,7 @@
 
 #include <array>
 #include <boost/json.hpp>
+#include <charconv>
 
 #include "cbor.hpp"
 
@@ -65,6 +66,18 @@ std::optional<std::string> from_base64(std::string_view text) {
   return out;
 }
 
+std::optional<std::string> from_hex(std::string_view text) {
+  std::string out;
+  if (text.size() % 2 != 0) return std::nullopt;
+  for (std::size_t i = 0; i < text.size(); i += 2) {
+    unsigned byte = 0;
+    const auto* end = text.data() + i + 2;
+    if (std::from_chars(text.data() + i, end, byte, 16).ptr != end) return std::nullopt;
+    out += static_cast<char>(byte);
+  }
+  return out;
+}
+
 std::optional<DrogueCommand> decode_json(std::string_view body) {
   boost::system::error_code failed;
   json::parse_options bounds;
@@ -94,7 +107,7 @@ std::optional<DrogueCommand> decode_json(std::string_view body) {
   command.offset = number("offset").value_or(0);
   command.version = string("version");
   const auto data = from_base64(string("data"));
-  const auto checksum = from_base64(string("checksum"));
+  const auto checksum = from_hex(string("checksum"));
   if (!data || !checksum) return std::nullopt;
   command.data = *data;
   command.checksum = *checksum;

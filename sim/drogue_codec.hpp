@@ -34,7 +34,7 @@ struct DrogueCommand {
   std::string data;
   std::string checksum;
 };
-// Either spelling of CBOR, or JSON, in which byte strings that are not text are base64.
+// Either spelling of CBOR, or JSON, in which data is base64 and the checksum hex.
 std::optional<DrogueCommand> decode_command(std::string_view body, bool is_json);
 
 }  // namespace otagate::sim

@@ -162,9 +162,10 @@ class ScriptedGateway:
             name, keys = names[variant]
             text = {keys[k]: v for k, v in fields.items()}
             text["version"] = self.version
-            for key in ("data", "checksum"):
-                if key in text:
-                    text[key] = base64.b64encode(text[key]).decode()
+            if "data" in text:
+                text["data"] = base64.b64encode(text["data"]).decode()
+            if "checksum" in text:
+                text["checksum"] = text["checksum"].hex()
             return 200, "application/json", json.dumps({name: text}).encode()
         return 200, "application/cbor", cbor(command)
 

@@ -100,6 +100,12 @@ TEST(DrogueCommand, IsReadFromJson) {
   EXPECT_EQ(write->correlation_id, 2U);
   EXPECT_EQ(write->offset, 4U);
   EXPECT_EQ(hex(write->data), "deadbeef");
+  const auto swap =
+      decode_command(R"({"Swap":{"version":"1.0.1","correlation_id":2,"checksum":"0a1B"}})", true);
+  ASSERT_TRUE(swap);
+  EXPECT_EQ(hex(swap->checksum), "0a1b");
+  EXPECT_FALSE(decode_command(R"({"Swap":{"checksum":"0"}})", true));
+  EXPECT_FALSE(decode_command(R"({"Swap":{"checksum":"0x"}})", true));
   EXPECT_FALSE(decode_command(R"({"write":{}})", true));
   EXPECT_FALSE(decode_command(R"({"Write":{"data":"*"}})", true));
   EXPECT_FALSE(decode_command("[]", true));
