@@ -19,6 +19,7 @@
 #include "gateway/catalog.hpp"
 #include "gateway/credentials.hpp"
 #include "gateway/events.hpp"
+#include "gateway/fleet.hpp"
 #include "gateway/journal.hpp"
 #include "gateway/opener.hpp"
 #include "gateway/services.hpp"
@@ -86,6 +87,7 @@ class Gateway final : public plugin::StorageListener, public plugin::InstanceLis
   EventLog& events() { return events_; }
   state::Database& database() { return db_; }
   cache::Cache& cache() { return *cache_; }
+  Fleet& fleet();
 
   // Lists a store now; not_found names the stores there are.
   void sync_store(const std::string& name, std::function<void(Result<void>)> done);
