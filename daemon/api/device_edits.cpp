@@ -19,27 +19,27 @@ namespace {
 constexpr std::array<std::string_view, 6> kShown = {"transport",    "address",   "first_seen_ms",
                                                     "last_seen_ms", "has_token", "attempt"};
 
-Result<std::string> text_of(const json::value& value, const std::string& key) {
+Result<std::string> checked_text(const json::value& value, const std::string& key) {
   if (!value.is_string()) return fail(Code::invalid, key + ": write a string");
   if (value.get_string().size() > kMaxDeviceText)
     return fail(Code::invalid, key + ": at most " + std::to_string(kMaxDeviceText) + " bytes");
   return std::string(value.get_string());
 }
 
-Result<std::vector<std::string>> tags_of(const json::value& value) {
+Result<std::vector<std::string>> checked_tags(const json::value& value) {
   const json::array* array = value.if_array();
   if (array == nullptr || array->size() > kMaxTags)
     return fail(Code::invalid, "tags: write a list of at most " + std::to_string(kMaxTags) + " strings");
   std::vector<std::string> tags;
   for (const json::value& item : *array) {
-    auto tag = text_of(item, "tags");
+    auto tag = checked_text(item, "tags");
     if (!tag) return fail(std::move(tag).error());
     tags.push_back(std::move(*tag));
   }
   return tags;
 }
 
-Result<std::map<std::string, std::string>> pairs_of(const json::value& value, const std::string& key) {
+Result<std::map<std::string, std::string>> checked_pairs(const json::value& value, const std::string& key) {
   const json::object* object = value.if_object();
   if (object == nullptr || object->size() > kMaxPairs)
     return fail(Code::invalid,
@@ -49,7 +49,7 @@ Result<std::map<std::string, std::string>> pairs_of(const json::value& value, co
     const std::string at = key + "." + std::string(name);
     if (name.empty() || name.size() > kMaxDeviceText)
       return fail(Code::invalid, key + ": a name has 1 to " + std::to_string(kMaxDeviceText) + " bytes");
-    auto text = text_of(item, at);
+    auto text = checked_text(item, at);
     if (!text) return fail(std::move(text).error());
     pairs.emplace(name, std::move(*text));
   }
@@ -79,15 +79,15 @@ Result<rollout::DeviceEdit> parse_device_edit(const json::object& object) {
     if (value.is_null()) continue;
     Result<void> done;
     if (key == "id") {
-      done = take(edit.id, text_of(value, key));
+      done = take(edit.id, checked_text(value, key));
     } else if (key == "type") {
-      done = take(edit.type, text_of(value, key));
+      done = take(edit.type, checked_text(value, key));
     } else if (key == "tags") {
-      done = take(edit.tags, tags_of(value));
+      done = take(edit.tags, checked_tags(value));
     } else if (key == "versions") {
-      done = take(edit.versions, pairs_of(value, key));
+      done = take(edit.versions, checked_pairs(value, key));
     } else if (key == "attributes") {
-      done = take(edit.attributes, pairs_of(value, key));
+      done = take(edit.attributes, checked_pairs(value, key));
     } else if (key == "approval") {
       const json::string* text = value.if_string();
       rollout::Approval approval{};

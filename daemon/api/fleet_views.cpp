@@ -41,7 +41,7 @@ json::object pairs(const std::map<std::string, std::string>& items) {
   return object;
 }
 
-json::object to_json(const rollout::Counts& counts) {
+json::object counts_json(const rollout::Counts& counts) {
   return {{"members", counts.members}, {"admitted", counts.admitted},   {"waiting", counts.waiting},
           {"running", counts.running}, {"succeeded", counts.succeeded}, {"failed", counts.failed},
           {"current", counts.current}};
@@ -103,7 +103,7 @@ json::object to_json(const rollout::DeploymentView& deployment) {
           {"wave", deployment.wave},
           {"waves", std::move(waves)},
           {"limit", deployment.limit},
-          {"counts", to_json(deployment.counts)},
+          {"counts", counts_json(deployment.counts)},
           {"problems", texts(deployment.problems)},
           {"spec", spec_json(deployment.spec)},
           {"origin", text_or_null(deployment.origin)},
