@@ -72,14 +72,13 @@ Result<std::string> table_format(const std::string& asked, const std::string& fi
 json::array edited_tags(const json::array& tags, const std::vector<std::string>& add,
                         const std::vector<std::string>& remove) {
   json::array edited;
-  const auto has = [](const auto& list, std::string_view tag) {
-    return std::find(list.begin(), list.end(), tag) != list.end();
-  };
   for (const json::value& tag : tags) {
-    if (tag.is_string() && !has(remove, std::string_view(tag.as_string()))) edited.push_back(tag);
+    if (tag.is_string() &&
+        std::find(remove.begin(), remove.end(), std::string(tag.as_string())) == remove.end())
+      edited.push_back(tag);
   }
   for (const std::string& tag : add) {
-    if (!has(edited, json::value(tag).as_string())) edited.emplace_back(tag);
+    if (std::find(edited.begin(), edited.end(), json::value(tag)) == edited.end()) edited.emplace_back(tag);
   }
   return edited;
 }
