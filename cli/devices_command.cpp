@@ -139,7 +139,7 @@ int add(const Context& context, const Options& options) {
   return write(context, boost::json::serialize(*edit), "application/json");
 }
 
-int import(const Context& context, const Options& options) {
+int import_devices(const Context& context, const Options& options) {
   const auto format = table_format(options.format, options.file);
   if (!format) {
     failed(format.error());
@@ -299,7 +299,7 @@ void add_devices(CLI::App& app, Context& context) {
   command->add_option("FILE", options->file, "CSV or JSON as `export` writes it; - is the standard input")
       ->required();
   command->add_option("--format", options->format, kFormats)->check(CLI::IsMember({"csv", "json"}));
-  set(*command, import);
+  set(*command, import_devices);
   command = devices->add_subcommand("export", "Write them to a file or to the standard output");
   command->add_option("FILE", options->file, "The standard output when left out");
   command->add_option("--format", options->format, kFormats + "; CSV to the standard output")

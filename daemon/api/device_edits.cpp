@@ -34,6 +34,8 @@ Result<std::vector<std::string>> checked_tags(const json::value& value) {
   for (const json::value& item : *array) {
     auto tag = checked_text(item, "tags");
     if (!tag) return fail(std::move(tag).error());
+    // In CSV a space stands between two tags.
+    if (tag->find(' ') != std::string::npos) return fail(Code::invalid, "tags: a tag has no spaces");
     tags.push_back(std::move(*tag));
   }
   return tags;
