@@ -17,8 +17,8 @@ packages_for() {
       echo "ca-certificates ccache cmake g++ mold ninja-build pkg-config python3" \
         "libboost$boost-dev libboost-json$boost-dev libboost-url$boost-dev" \
         "libboost-system$boost-dev" \
-        "libcbor-dev libcli11-dev libcoap3-dev libcurl4-openssl-dev libexpected-dev libfmt-dev libpugixml-dev" \
-        "libspdlog-dev libsqlite3-dev libssl-dev libsystemd-dev libtomlplusplus-dev" \
+        "libcbor-dev libcli11-dev libcoap3-dev libcsv-dev libcurl4-openssl-dev libexpected-dev libfmt-dev" \
+        "libpugixml-dev libspdlog-dev libsqlite3-dev libssl-dev libsystemd-dev libtomlplusplus-dev" \
         "prometheus-cpp-dev rapidjson-dev"
       ;;
     test)
