@@ -6,6 +6,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/read_until.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/streambuf.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -98,7 +99,19 @@ Result<std::string> Client::token() const {
 Result<boost::json::value> Client::get(const std::string& path) const { return call("GET", path); }
 
 Result<boost::json::value> Client::call(std::string_view method, const std::string& path,
-                                        const std::string& body) const {
+                                        const std::string& body, std::string_view content_type) const {
+  const auto answer = ask(method, path, body, content_type);
+  if (!answer) return fail(answer.error());
+  boost::system::error_code error;
+  boost::json::value value = boost::json::parse(*answer, error);
+  if (error) return fail(Code::internal, "the daemon's answer is not JSON: " + error.message());
+  return value;
+}
+
+Result<std::string> Client::get_text(const std::string& path) const { return ask("GET", path, "", ""); }
+
+Result<std::string> Client::ask(std::string_view method, const std::string& path, const std::string& body,
+                                std::string_view content_type) const {
   const auto secret = token();
   if (!secret) return fail(secret.error());
   asio::io_context io;
@@ -108,7 +121,7 @@ Result<boost::json::value> Client::call(std::string_view method, const std::stri
   request.set(http::field::host, "localhost");
   request.set(http::field::user_agent, "otagate/" OTAGATE_VERSION);
   if (!secret->empty()) request.set(http::field::authorization, "Bearer " + *secret);
-  if (!body.empty()) request.set(http::field::content_type, "application/json");
+  if (!body.empty()) request.set(http::field::content_type, {content_type.data(), content_type.size()});
   request.body() = body;
   request.prepare_payload();
   request.keep_alive(false);
@@ -122,22 +135,86 @@ Result<boost::json::value> Client::call(std::string_view method, const std::stri
   if (error)
     return fail(Code::transient, "the daemon went away in the middle of its answer: " + error.message());
 
-  const auto& response = parser.get();
-  boost::json::value value = boost::json::parse(response.body(), error);
-  if (error) return fail(Code::internal, "the daemon's answer is not JSON: " + error.message());
-  if (response.result_int() >= 400) {
-    const auto* object = value.if_object();
-    const auto* code = object != nullptr ? object->if_contains("code") : nullptr;
-    const auto* message = object != nullptr ? object->if_contains("message") : nullptr;
-    if (code == nullptr || message == nullptr || !code->is_string() || !message->is_string())
-      return fail(Code::internal, "the daemon answered " + std::to_string(response.result_int()));
-    return fail(code_of(std::string_view(code->as_string())), std::string(message->as_string()));
-  }
-  return value;
+  auto response = parser.release();
+  if (response.result_int() < 400) return std::move(response.body());
+  const boost::json::value value = boost::json::parse(response.body(), error);
+  const auto* object = error ? nullptr : value.if_object();
+  const auto* code = object != nullptr ? object->if_contains("code") : nullptr;
+  const auto* message = object != nullptr ? object->if_contains("message") : nullptr;
+  if (code == nullptr || message == nullptr || !code->is_string() || !message->is_string())
+    return fail(Code::internal, "the daemon answered " + std::to_string(response.result_int()));
+  return fail(code_of(std::string_view(code->as_string())), std::string(message->as_string()));
 }
 
-Result<void> Client::follow(const std::string& path,
-                            const std::function<bool(std::string_view)>& take) const {
+namespace {
+
+// Reads a stream of events line by line, and ticks beside it.
+class Follower {
+ public:
+  Follower(asio::io_context& io, asio::generic::stream_protocol::socket socket,
+           const std::function<bool(std::string_view)>& take, const Tick& tick)
+      : io_(io), socket_(std::move(socket)), take_(take), tick_(tick), timer_(io) {}
+
+  Result<void> run(const std::string& request) {
+    boost::system::error_code error;
+    asio::write(socket_, asio::buffer(request), error);
+    if (!error) {
+      read();
+      io_.run();
+    }
+    return outcome_;
+  }
+
+ private:
+  void end(Result<void> outcome) {
+    outcome_ = std::move(outcome);
+    io_.stop();
+  }
+
+  void read() {
+    asio::async_read_until(socket_, buffer_, '\n', [this](boost::system::error_code error, std::size_t) {
+      if (error) return end(fail(Code::transient, "the daemon ended the stream"));
+      std::istream in(&buffer_);
+      std::string line;
+      std::getline(in, line);
+      if (!line.empty() && line.back() == '\r') line.pop_back();
+      if (head_) {
+        if (line.starts_with("HTTP/") && line.find(" 200 ") == std::string::npos)
+          return end(fail(Code::denied, "the daemon answered " + line));
+        if (line.empty()) {
+          head_ = false;
+          tick();
+        }
+      } else if (line.starts_with("data: ") && !take_(std::string_view(line).substr(6))) {
+        return end({});
+      }
+      if (!io_.stopped()) read();
+    });
+  }
+
+  void tick() {
+    if (!tick_.run) return;
+    if (!tick_.run()) return end({});
+    timer_.expires_after(tick_.every);
+    timer_.async_wait([this](boost::system::error_code error) {
+      if (!error) tick();
+    });
+  }
+
+  asio::io_context& io_;
+  asio::generic::stream_protocol::socket socket_;
+  const std::function<bool(std::string_view)>& take_;
+  const Tick& tick_;
+  asio::steady_timer timer_;
+  asio::streambuf buffer_{1 << 20};
+  bool head_ = true;
+  Result<void> outcome_ = fail(Code::transient, "the daemon ended the stream");
+};
+
+}  // namespace
+
+Result<void> Client::follow(const std::string& path, const std::function<bool(std::string_view)>& take,
+                            const Tick& tick) const {
   const auto secret = token();
   if (!secret) return fail(secret.error());
   asio::io_context io;
@@ -146,26 +223,7 @@ Result<void> Client::follow(const std::string& path,
   std::string request = "GET " + path + " HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n";
   if (!secret->empty()) request += "Authorization: Bearer " + *secret + "\r\n";
   request += "\r\n";
-  boost::system::error_code error;
-  asio::write(*socket, asio::buffer(request), error);
-  asio::streambuf buffer(1 << 20);
-  std::string line;
-  bool head = true;
-  while (!error) {
-    asio::read_until(*socket, buffer, '\n', error);
-    if (error) break;
-    std::istream in(&buffer);
-    std::getline(in, line);
-    if (!line.empty() && line.back() == '\r') line.pop_back();
-    if (head) {
-      if (line.starts_with("HTTP/") && line.find(" 200 ") == std::string::npos)
-        return fail(Code::denied, "the daemon answered " + line);
-      if (line.empty()) head = false;
-      continue;
-    }
-    if (line.starts_with("data: ") && !take(std::string_view(line).substr(6))) return {};
-  }
-  return fail(Code::transient, "the daemon ended the stream");
+  return Follower(io, std::move(*socket), take, tick).run(request);
 }
 
 }  // namespace otagate::cli

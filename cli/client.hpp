@@ -2,6 +2,7 @@
 #pragma once
 
 #include <boost/json/fwd.hpp>
+#include <chrono>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -17,6 +18,12 @@ struct Target {
   std::string token_file;
 };
 
+// Something to do beside a stream: once when it begins, and then so often. False ends the stream.
+struct Tick {
+  std::chrono::milliseconds every{0};
+  std::function<bool()> run;
+};
+
 // Blocking; one connection per call. Code::transient: nobody answers there.
 class Client {
  public:
@@ -24,15 +31,19 @@ class Client {
 
   // The answer's JSON; an error answer of the daemon becomes an Error with its code and message.
   Result<boost::json::value> call(std::string_view method, const std::string& path,
-                                  const std::string& body = {}) const;
+                                  const std::string& body = {},
+                                  std::string_view content_type = "application/json") const;
   Result<boost::json::value> get(const std::string& path) const;
+  // The answer as it is, for what is no JSON.
+  Result<std::string> get_text(const std::string& path) const;
 
   // The data of each server-sent event, until `take` returns false or the daemon goes.
-  Result<void> follow(const std::string& path, const std::function<bool(std::string_view data)>& take) const;
+  Result<void> follow(const std::string& path, const std::function<bool(std::string_view data)>& take,
+                      const Tick& tick = {}) const;
 
  private:
-  template <class Work>
-  auto with_stream(Work work) const;
+  Result<std::string> ask(std::string_view method, const std::string& path, const std::string& body,
+                          std::string_view content_type) const;
   Result<std::string> token() const;
 
   Target target_;

@@ -17,6 +17,8 @@ namespace otagate::cli {
 inline constexpr int kOk = 0;
 inline constexpr int kDegraded = 1;     // `status`: something is wrong; other commands: it failed
 inline constexpr int kUnreachable = 2;  // no daemon answers
+inline constexpr int kAborted = 3;      // a deployment that was waited for was aborted
+inline constexpr int kPaused = 4;       // it is paused, by its thresholds or by an operator
 inline constexpr int kUsage = 64;
 
 // What the whole line said.
@@ -36,6 +38,9 @@ void add_cache(CLI::App& app, Context& context);
 void add_events(CLI::App& app, Context& context);
 void add_config(CLI::App& app, Context& context);
 void add_state(CLI::App& app, Context& context);
+void add_devices(CLI::App& app, Context& context);
+void add_deploy(CLI::App& app, Context& context);
+void add_deployments(CLI::App& app, Context& context);
 void add_completion(CLI::App& app, Context& context);
 
 // Prints the error and returns the exit code that goes with it.

@@ -6,11 +6,6 @@
 
 namespace otagate::cli {
 
-int failed(const Error& error) {
-  std::fprintf(stderr, "otagate: %s\n", error.message().c_str());
-  return error.code() == Code::transient ? kUnreachable : kDegraded;
-}
-
 namespace {
 
 int run(int argc, char** argv) {
@@ -18,7 +13,10 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", "otagate " OTAGATE_VERSION);
   app.require_subcommand(1);
   app.fallthrough();  // --json and the like after the subcommand as well
-  app.footer("Exit codes: 0 ok, 1 failed or degraded, 2 daemon unreachable, 64 wrong usage. See otagate(1).");
+  app.footer(
+      "Exit codes: 0 ok, 1 failed or degraded, 2 daemon unreachable, 3 deployment aborted, 4 deployment "
+      "paused, "
+      "64 wrong usage. See otagate(1).");
   Context context;
   app.add_option("--socket", context.target.socket, "Admin socket of the daemon")
       ->type_name("PATH")
@@ -32,6 +30,9 @@ int run(int argc, char** argv) {
   add_plugins(app, context);
   add_stores(app, context);
   add_firmware(app, context);
+  add_devices(app, context);
+  add_deploy(app, context);
+  add_deployments(app, context);
   add_cache(app, context);
   add_events(app, context);
   add_config(app, context);

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <ctime>
 
+#include "commands.hpp"
 #include "core/clock.hpp"
 
 namespace otagate::cli {
@@ -95,6 +96,11 @@ std::string printable(std::string_view text) {
     }
   }
   return clean;
+}
+
+int failed(const Error& error) {
+  std::fprintf(stderr, "otagate: %s\n", error.message().c_str());
+  return error.code() == Code::transient ? kUnreachable : kDegraded;
 }
 
 int terminal_width() {

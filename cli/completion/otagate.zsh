@@ -10,7 +10,7 @@ _otagate() {
   local words=""
   while :; do
     case $path in
-      '') words='status plugins stores firmware cache events config state completion --help -h --version --socket --address --token-file --json'; break ;;
+      '') words='status plugins stores firmware devices deploy deployments cache events config state completion --help -h --version --socket --address --token-file --json'; break ;;
       'status') words='--help -h'; break ;;
       'plugins') words='--help -h'; break ;;
       'stores') words='sync show --help -h'; break ;;
@@ -22,6 +22,28 @@ _otagate() {
       'firmware fetch') words='--help -h --wait'; break ;;
       'firmware pin') words='--help -h --reason'; break ;;
       'firmware unpin') words='--help -h'; break ;;
+      'devices') words='list show add import export tag approve block remove token --help -h'; break ;;
+      'devices list') words='--help -h --prefix --type --tag --transport --approval --component --version --csv'; break ;;
+      'devices show') words='--help -h'; break ;;
+      'devices add') words='--help -h --type --tag --attribute --version --approval'; break ;;
+      'devices import') words='--help -h --format'; break ;;
+      'devices export') words='--help -h --format --prefix --type --tag --transport --approval --component --version'; break ;;
+      'devices tag') words='--help -h --add --remove'; break ;;
+      'devices approve') words='--help -h'; break ;;
+      'devices block') words='--help -h'; break ;;
+      'devices remove') words='--help -h'; break ;;
+      'devices token') words='--help -h --revoke'; break ;;
+      'deploy') words='--help -h --to --component --part --store --name --dry-run --yes -y --wait --waves --window --window-without-clock --concurrency --advance-at --pause-at --abort-at --attempts --retry-first --retry-most --silence --apply --deadline --approval --once --downgrade --stream'; break ;;
+      'deployments') words='list show devices attempts approve pause resume abort retry --help -h'; break ;;
+      'deployments list') words='--help -h --open'; break ;;
+      'deployments show') words='--help -h --follow -f'; break ;;
+      'deployments devices') words='--help -h --state'; break ;;
+      'deployments attempts') words='--help -h --device --lines -n'; break ;;
+      'deployments approve') words='--help -h --why'; break ;;
+      'deployments pause') words='--help -h --why'; break ;;
+      'deployments resume') words='--help -h --why'; break ;;
+      'deployments abort') words='--help -h --why'; break ;;
+      'deployments retry') words='--help -h --why'; break ;;
       'cache') words='show verify evict --help -h'; break ;;
       'cache show') words='--help -h'; break ;;
       'cache verify') words='--help -h'; break ;;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,6 +14,7 @@
 #include "core/digest.hpp"
 #include "core/error.hpp"
 #include "plugin/registry.hpp"
+#include "rollout/views.hpp"
 #include "state/database.hpp"
 #include "state/events.hpp"
 #include "state/firmware.hpp"
@@ -68,6 +70,16 @@ struct FirmwareQuery {
   bool shadowed = false;  // also what another store's firmware of the same name hides
 };
 
+// What is counted of devices and their updates, for the metrics.
+struct FleetView {
+  std::uint64_t devices = 0;
+  std::uint64_t check_ins = 0;
+  std::uint64_t written = 0;                                // check-ins that had to be
+  std::map<rollout::AttemptState, std::uint64_t> attempts;  // ended ones since the start, open ones now
+};
+
+enum class DeploymentAction { approve, pause, resume, abort, retry };
+
 // Thread-safe. Functions with a reply call back exactly once, inline or on a thread of the daemon: the
 // reply must not block. The others return at once or after a short wait and are not for the thread of
 // an event loop that also serves devices.
@@ -108,6 +120,30 @@ class Backend {
   // The follower is called on a thread of the daemon, in order; it must not block or (un)follow.
   virtual std::uint64_t follow(std::function<void(const state::Event&)> follower) = 0;
   virtual void unfollow(std::uint64_t id) = 0;
+
+  virtual FleetView fleet() const = 0;
+  virtual void devices(rollout::DeviceQuery query, Reply<rollout::DevicePage> reply) = 0;
+  virtual void device(std::string id, Reply<rollout::DeviceView> reply) = 0;
+  // All or none; replies with how many were made.
+  virtual void edit_devices(std::vector<rollout::DeviceEdit> edits, Reply<std::uint64_t> reply) = 0;
+  virtual void remove_device(std::string id, Reply<void> reply) = 0;
+  // A new bearer token, shown this once; the one before is void.
+  virtual void make_token(std::string id, Reply<std::string> reply) = 0;
+  virtual void revoke_token(std::string id, Reply<void> reply) = 0;
+
+  virtual void deploy(rollout::Spec spec, Reply<std::int64_t> reply) = 0;
+  virtual void preview(rollout::Spec spec, Reply<rollout::Preview> reply) = 0;
+  virtual void deployments(rollout::DeploymentQuery query,
+                           Reply<std::vector<rollout::DeploymentView>> reply) = 0;
+  virtual void deployment(std::int64_t id, Reply<rollout::DeploymentView> reply) = 0;
+  // By device id, after `after`.
+  virtual void members(std::int64_t id, std::string after, std::size_t limit,
+                       Reply<std::vector<rollout::MemberView>> reply) = 0;
+  // Newest first, before `before` (0: from the newest); of one device, of one deployment (0: of any).
+  virtual void attempts(std::string device, std::int64_t deployment, std::uint64_t before, std::size_t limit,
+                        Reply<std::vector<rollout::AttemptView>> reply) = 0;
+  virtual void act(std::int64_t id, DeploymentAction action, std::string why,
+                   Reply<rollout::DeploymentView> reply) = 0;
 
   // Writes a consistent copy of the state database to a new file in the folder of the state, named by
   // the daemon; replies with its path.

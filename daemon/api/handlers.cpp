@@ -2,9 +2,9 @@
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
-#include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
 
+#include "api/answers.hpp"
+#include "api/fleet_handlers.hpp"
 #include "api/openapi.hpp"
 #include "api/views.hpp"
 #include "config/render.hpp"
@@ -15,59 +15,11 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr std::size_t kPage = 100;
-constexpr std::size_t kMostPage = 1000;
-
-Response ok(const json::value& body) { return {200, "application/json", json::serialize(body), 0}; }
-
-template <class T>
-json::array array_of(const std::vector<T>& items) {
-  json::array array;
-  for (const T& item : items) array.emplace_back(to_json(item));
-  return array;
-}
-
-// A reply that turns a value into an answer, or an error into its answer.
-template <class T, class Render>
-Backend::Reply<T> answer(Respond respond, Render render) {
-  return [respond = std::move(respond), render = std::move(render)](Result<T> result) {
-    if (!result)
-      respond(error_response(result.error()));
-    else
-      respond(ok(render(*result)));
-  };
-}
-
-Backend::Reply<void> answer_done(Respond respond) {
-  return [respond = std::move(respond)](Result<void> result) {
-    if (!result)
-      respond(error_response(result.error()));
-    else
-      respond(ok(json::object{{"done", true}}));
-  };
-}
-
 // The {} of a blob's path.
 Result<Digest> digest_of(const Request& request) {
   const auto digest = Digest::parse(request.path.empty() ? "" : request.path.front());
   if (!digest) return fail(Code::invalid, "a blob is named by its SHA-256: 64 hex digits");
   return *digest;
-}
-
-// {"key": "text"} in the body; an absent body is an empty object.
-Result<json::object> body_of(const Request& request) {
-  if (request.body.empty()) return json::object{};
-  boost::system::error_code error;
-  json::parse_options options;
-  options.max_depth = 8;
-  json::value value = json::parse(request.body, error, {}, options);
-  if (error || !value.is_object()) return fail(Code::invalid, "the body has to be a JSON object");
-  return std::move(value.as_object());
-}
-
-std::string text_of(const json::object& body, std::string_view key) {
-  const json::value* value = body.if_contains(key);
-  return value != nullptr && value->is_string() ? std::string(value->as_string()) : std::string();
 }
 
 void add_status(Router& router, Backend& backend) {
@@ -245,6 +197,8 @@ Router make_router(Backend& backend) {
   add_firmware(router, backend);
   add_cache(router, backend);
   add_events(router, backend);
+  add_devices(router, backend);
+  add_deployments(router, backend);
   return router;
 }
 

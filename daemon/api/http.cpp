@@ -1,5 +1,6 @@
 #include "api/http.hpp"
 
+#include <algorithm>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/url/parse.hpp>
@@ -78,21 +79,28 @@ Response error_response(const Error& error) {
   return response;
 }
 
-void Router::add(std::string method, std::string_view pattern, Handler handler) {
-  routes_.push_back({std::move(method), split(pattern), std::move(handler)});
+void Router::add(std::string method, std::string_view pattern, Handler handler, std::uint64_t max_body) {
+  routes_.push_back({std::move(method), split(pattern), std::move(handler), max_body});
 }
 
-void Router::route(std::string_view method, std::string_view target, std::string body,
-                   Respond respond) const {
+std::uint64_t Router::max_body(std::string_view method, std::string_view target) const {
+  const auto url = boost::urls::parse_origin_form(target);
+  if (!url) return kMaxBody;
+  std::vector<std::string> path;
+  for (const auto segment : url->segments()) path.emplace_back(segment);
+  for (const Route& route : routes_) {
+    if (route.method == method && match(route.segments, path)) return route.max_body;
+  }
+  return kMaxBody;
+}
+
+void Router::route(Request request, std::string_view target, Respond respond) const {
   const auto url = boost::urls::parse_origin_form(target);
   if (!url) {
     respond(
         error_response(Error(Code::invalid, "the request target is not a path and query (RFC 9112, 3.2.1)")));
     return;
   }
-  Request request;
-  request.method = method;
-  request.body = std::move(body);
   std::vector<std::string> path;
   for (const auto segment : url->segments()) path.emplace_back(segment);
   for (const auto parameter : url->params()) request.query.emplace(parameter.key, parameter.value);
@@ -101,7 +109,7 @@ void Router::route(std::string_view method, std::string_view target, std::string
   for (const Route& route : routes_) {
     auto values = match(route.segments, path);
     if (!values) continue;
-    if (route.method != method && !(method == "HEAD" && route.method == "GET")) {
+    if (route.method != request.method && !(request.method == "HEAD" && route.method == "GET")) {
       allowed += (allowed.empty() ? "" : ", ") + route.method;
       continue;
     }
@@ -127,6 +135,14 @@ std::vector<std::string> Router::routes() const {
     all.push_back(std::move(text));
   }
   return all;
+}
+
+std::string media_type(std::string_view header) {
+  std::string type(header.substr(0, header.find(';')));
+  type.erase(type.find_last_not_of(" \t") + 1);
+  std::transform(type.begin(), type.end(), type.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; });
+  return type;
 }
 
 Result<std::uint64_t> number_parameter(const Request& request, const std::string& key, std::uint64_t fallback,

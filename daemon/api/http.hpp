@@ -13,11 +13,16 @@
 
 namespace otagate::api {
 
+inline constexpr std::uint64_t kMaxBody = 64 << 10;
+inline constexpr std::uint64_t kMaxLargeBody = 4 << 20;  // of the routes that take lists
+
 struct Request {
   std::string method;             // "GET"
   std::vector<std::string> path;  // decoded segments, without the route's literals: its {}s in order
   std::map<std::string, std::string> query;  // decoded; a repeated key keeps its first value
   std::string body;
+  std::string content_type;  // media type in lower case, without parameters; empty: not said
+  std::string accept;        // as sent
 
   std::string_view parameter(const std::string& key) const {
     const auto found = query.find(key);
@@ -43,11 +48,14 @@ Response error_response(const Error& error);
 class Router {
  public:
   // "/api/v1/blobs/{}/pin": {} is one segment, {*} at the end is the rest of the path, one segment or more.
-  void add(std::string method, std::string_view pattern, Handler handler);
+  void add(std::string method, std::string_view pattern, Handler handler, std::uint64_t max_body = kMaxBody);
 
   // Calls the handler or answers 404, or 405 where only the method is wrong. `target` is the request's
-  // target: path and query, percent-encoded.
-  void route(std::string_view method, std::string_view target, std::string body, Respond respond) const;
+  // target: path and query, percent-encoded; path and query of `request` are filled in from it.
+  void route(Request request, std::string_view target, Respond respond) const;
+
+  // How large a body the handler takes.
+  std::uint64_t max_body(std::string_view method, std::string_view target) const;
 
   // Every route as "GET /api/v1/status", for the test that compares them with the description.
   std::vector<std::string> routes() const;
@@ -57,9 +65,13 @@ class Router {
     std::string method;
     std::vector<std::string> segments;
     Handler handler;
+    std::uint64_t max_body;
   };
   std::vector<Route> routes_;
 };
+
+// "text/csv" of "Text/CSV; charset=utf-8".
+std::string media_type(std::string_view header);
 
 // A number in a query: `fallback` when absent, an error that names the key and the bounds otherwise.
 Result<std::uint64_t> number_parameter(const Request& request, const std::string& key, std::uint64_t fallback,

@@ -127,6 +127,25 @@ void add_state(Collector& out, const state::Stats& stats) {
               static_cast<double>(stats.read_errors + stats.write_errors));
 }
 
+void add_fleet(Collector& out, const FleetView& fleet) {
+  out.gauge("otagate_devices", "Devices that are known.", static_cast<double>(fleet.devices));
+  out.counter("otagate_check_ins_total", "Check-ins of devices.", static_cast<double>(fleet.check_ins));
+  out.counter("otagate_check_ins_written_total", "Check-ins that changed something and were written.",
+              static_cast<double>(fleet.written));
+  // Every state always, so that a rate over one has a beginning.
+  for (unsigned i = 0; i <= static_cast<unsigned>(rollout::AttemptState::superseded); ++i) {
+    const auto state = static_cast<rollout::AttemptState>(i);
+    const auto found = fleet.attempts.find(state);
+    const double count = found == fleet.attempts.end() ? 0 : static_cast<double>(found->second);
+    const Labels labels = {{"state", std::string(rollout::to_string(state))}};
+    if (rollout::is_final(state))
+      out.counter("otagate_attempts_ended_total", "Attempts at deployments that ended, by how.", count,
+                  labels);
+    else
+      out.gauge("otagate_attempts_open", "Attempts at deployments under way, by state.", count, labels);
+  }
+}
+
 }  // namespace
 
 std::string render_metrics(const Backend& backend, const ServerCounters& server) {
@@ -143,10 +162,12 @@ std::string render_metrics(const Backend& backend, const ServerCounters& server)
   add_stores(out, backend.stores());
   add_instances(out, backend.instances());
   add_state(out, backend.state_stats());
-  out.gauge("otagate_event_loop_lag_seconds", "How late the last timer of the event loop was.",
-            static_cast<double>(server.lag_us) / 1e6, {{"loop", "api"}});
-  out.gauge("otagate_event_loop_lag_seconds", "How late the last timer of the event loop was.",
-            static_cast<double>(cache.loop_lag_us) / 1e6, {{"loop", "cache"}});
+  add_fleet(out, backend.fleet());
+  for (const auto& [loop, lag_us] : {std::pair<const char*, std::int64_t>{"api", server.lag_us},
+                                     std::pair<const char*, std::int64_t>{"cache", cache.loop_lag_us}}) {
+    out.gauge("otagate_event_loop_lag_seconds", "How late the last timer of the event loop was.",
+              static_cast<double>(lag_us) / 1e6, {{"loop", loop}});
+  }
   for (std::size_t digit = 1; digit < server.answers.size(); ++digit) {
     out.counter("otagate_api_requests_total", "Answers of the admin API, by class of their status.",
                 static_cast<double>(server.answers[digit]), {{"status", std::to_string(digit) + "xx"}});

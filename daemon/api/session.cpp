@@ -29,7 +29,6 @@ namespace http = beast::http;
 
 namespace {
 
-constexpr std::uint64_t kMaxBody = 64 << 10;
 constexpr std::uint32_t kMaxHeader = 16 << 10;
 constexpr std::chrono::seconds kIdle{60};
 constexpr std::chrono::seconds kKeepAlive{15};  // a comment on the event stream
@@ -81,30 +80,68 @@ class SessionImpl final : public Session {
 
   void read() {
     parser_.emplace();
-    parser_->body_limit(kMaxBody);
+    // The head first: it decides how large the body may be.
+    parser_->body_limit(kMaxLargeBody);
     parser_->header_limit(kMaxHeader);
     arm(kIdle);
-    http::async_read(
-        socket_, buffer_, *parser_, [self = shared()](boost::system::error_code error, std::size_t) {
-          self->timer_.cancel();
-          if (self->closed_) return;
-          if (error == http::error::body_limit || error == http::error::header_limit) {
-            Response response =
-                error_response(Error(Code::invalid, "the request is too large: 64 KiB is the limit"));
-            response.status = error == http::error::body_limit ? 413 : 431;
-            self->keep_ = false;
-            self->send(std::move(response));
-          } else if (error &&
-                     error.category() == beast::http::make_error_code(http::error::bad_method).category() &&
-                     error != http::error::end_of_stream && error != http::error::partial_message) {
-            self->keep_ = false;
-            self->send(error_response(Error(Code::invalid, "not an HTTP request: " + error.message())));
-          } else if (error) {
-            self->close();
-          } else {
-            self->handle();
-          }
-        });
+    http::async_read_header(socket_, buffer_, *parser_,
+                            [self = shared()](boost::system::error_code error, std::size_t) {
+                              if (self->closed_) return;
+                              if (error)
+                                self->refuse(error);
+                              else
+                                self->read_body();
+                            });
+  }
+
+  void read_body() {
+    // A large body is taken of nobody who has not shown the token.
+    const auto& request = parser_->get();
+    const std::string_view method(request.method_string().data(), request.method_string().size());
+    const std::string_view target(request.target().data(), request.target().size());
+    const std::uint64_t limit =
+        kind_ != SessionKind::metrics && allowed() ? context_.router.max_body(method, target) : kMaxBody;
+    if (parser_->content_length().value_or(0) > limit) {
+      refuse(http::error::body_limit);
+      return;
+    }
+    parser_->body_limit(limit);
+    http::async_read(socket_, buffer_, *parser_,
+                     [self = shared()](boost::system::error_code error, std::size_t) {
+                       self->timer_.cancel();
+                       if (self->closed_) return;
+                       if (error)
+                         self->refuse(error);
+                       else
+                         self->handle();
+                     });
+  }
+
+  // What could not be read gets an answer where it was HTTP at all, and the connection ends.
+  void refuse(boost::system::error_code error) {
+    timer_.cancel();
+    keep_ = false;
+    if (error == http::error::body_limit || error == http::error::header_limit) {
+      Response response =
+          error_response(Error(Code::invalid,
+                               "the request is too large: 64 KiB is the limit, 4 MiB for devices and "
+                               "deployments; send them in several requests"));
+      response.status = error == http::error::body_limit ? 413 : 431;
+      send(std::move(response));
+    } else if (error.category() == beast::http::make_error_code(http::error::bad_method).category() &&
+               error != http::error::end_of_stream && error != http::error::partial_message) {
+      send(error_response(Error(Code::invalid, "not an HTTP request: " + error.message())));
+    } else {
+      close();
+    }
+  }
+
+  // By the token, where one is asked for.
+  bool allowed() const {
+    if (kind_ != SessionKind::admin_tcp) return true;
+    const auto field = parser_->get()[http::field::authorization];
+    const std::string_view given(field.data(), field.size());
+    return given.starts_with("Bearer ") && same_text(given.substr(7), context_.token);
   }
 
   void handle() {
@@ -116,23 +153,24 @@ class SessionImpl final : public Session {
       serve_metrics(target);
       return;
     }
-    if (kind_ == SessionKind::admin_tcp) {
-      const std::string_view given(request[http::field::authorization].data(),
-                                   request[http::field::authorization].size());
-      if (!given.starts_with("Bearer ") || !same_text(given.substr(7), context_.token)) {
-        Response response =
-            error_response(Error(Code::denied, "present the admin token: Authorization: Bearer ..."));
-        response.status = 401;
-        send(std::move(response));
-        return;
-      }
+    if (!allowed()) {
+      Response response =
+          error_response(Error(Code::denied, "present the admin token: Authorization: Bearer ..."));
+      response.status = 401;
+      send(std::move(response));
+      return;
     }
     if (target.substr(0, target.find('?')) == kStream && request.method() == http::verb::get) {
       start_stream(target);
       return;
     }
-    const std::string_view method(request.method_string().data(), request.method_string().size());
-    context_.router.route(method, target, request.body(), [self = shared()](Response response) {
+    Request asked;
+    asked.method = std::string(request.method_string());
+    asked.content_type =
+        media_type({request[http::field::content_type].data(), request[http::field::content_type].size()});
+    asked.accept = std::string(request[http::field::accept]);
+    asked.body = std::move(parser_->get().body());
+    context_.router.route(std::move(asked), target, [self = shared()](Response response) {
       self->context_.loop->post([self, response = std::move(response)]() mutable {
         if (!self->closed_) self->send(std::move(response));
       });

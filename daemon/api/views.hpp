@@ -17,5 +17,10 @@ boost::json::object to_json(const cache::BlobRecord& blob);
 boost::json::object to_json(const cache::FillInfo& fill);
 boost::json::object to_json(const cache::Stats& stats);
 boost::json::object to_json(const state::Event& event);
+boost::json::object to_json(const rollout::AttemptView& attempt);
+boost::json::object to_json(const rollout::DeviceView& device);
+boost::json::object to_json(const rollout::DeploymentView& deployment);
+boost::json::object to_json(const rollout::MemberView& member);
+boost::json::object to_json(const rollout::Preview& preview);
 
 }  // namespace otagate::api

@@ -43,6 +43,10 @@ auto members(const Credential& c) {
                   c.gateway);
 }
 
+auto members(const Webhook& w) {
+  return std::tie(w.name, w.enabled, w.url, w.secret, w.secret_source, w.ca_file, w.timeout, w.events);
+}
+
 template <class Instance>
 const Instance* named(const std::vector<Instance>& instances, std::string_view name) {
   const auto found =
@@ -55,6 +59,7 @@ const Instance* named(const std::vector<Instance>& instances, std::string_view n
 bool Store::operator==(const Store& other) const { return members(*this) == members(other); }
 bool Transport::operator==(const Transport& other) const { return members(*this) == members(other); }
 bool Credential::operator==(const Credential& other) const { return members(*this) == members(other); }
+bool Webhook::operator==(const Webhook& other) const { return members(*this) == members(other); }
 
 const Store* Config::find_store(std::string_view name) const { return named(stores, name); }
 const Transport* Config::find_transport(std::string_view name) const { return named(transports, name); }

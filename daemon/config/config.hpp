@@ -186,6 +186,21 @@ struct Credential {
   bool operator==(const Credential& other) const;  // `where` does not count
 };
 
+// [[webhook]]
+struct Webhook {
+  std::string name;
+  bool enabled = true;
+  std::string url;  // https, or http
+  Secret secret;    // empty: not signed
+  SecretSource secret_source;
+  std::filesystem::path ca_file;  // instead of the system's
+  milliseconds timeout = 10s;     // of one delivery
+  // Kinds; "attempt." is all that begin so, "*" all.
+  std::vector<std::string> events = {"deployment.", "attempt."};
+  Location where;
+  bool operator==(const Webhook& other) const;  // `where` does not count
+};
+
 struct Config {
   Daemon daemon;
   Api api;
@@ -198,6 +213,7 @@ struct Config {
   std::vector<Store> stores;  // in file order, disabled ones included
   std::vector<Transport> transports;
   std::vector<Credential> credentials;
+  std::vector<Webhook> webhooks;
 
   std::vector<std::filesystem::path> files;  // what was read, in order
   Problems warnings;                         // accepted, but unwise

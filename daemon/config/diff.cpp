@@ -83,7 +83,8 @@ Diff diff(const Config& old, const Config& now) {
       .compare("events.max_count", old.events.max_count, now.events.max_count)
       .compare("events.max_age", old.events.max_age, now.events.max_age)
       .compare("security.trusted_networks", old.security.trusted_networks, now.security.trusted_networks)
-      .compare("devices", old.devices, now.devices);
+      .compare("devices", old.devices, now.devices)
+      .compare("webhook", old.webhooks, now.webhooks);
   return out;
 }
 

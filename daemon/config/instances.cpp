@@ -225,6 +225,32 @@ Credential read_credential(InstanceReader reader, ReadContext& context) {
   return credential;
 }
 
+Webhook read_webhook(InstanceReader reader, ReadContext& context) {
+  Webhook webhook;
+  webhook.where = reader.where();
+  reader.name(webhook.name);
+  reader.boolean("enabled", webhook.enabled);
+  reader.text("url", webhook.url, 2048);
+  const bool http = webhook.url.starts_with("http://");
+  if (!http && !webhook.url.starts_with("https://"))
+    reader.problem("url", reader.has("url") ? "is no http or https URL" : "is missing",
+                   "write url = \"https://...\"");
+  reader.secret("secret", webhook.secret, webhook.secret_source);
+  if (context.read_secrets && !webhook.secret.empty() && webhook.secret.reveal().size() < 16)
+    reader.problem("secret", "is shorter than 16 bytes", "make one with: openssl rand -hex 32");
+  if (!reader.has("secret"))
+    context.warnings.push_back({webhook.where, "webhook." + webhook.name + ".secret",
+                                "is not given, so the receiver cannot tell who posts to it",
+                                "write secret = { file = \"/etc/otagate/" + webhook.name + "\" }"});
+  reader.path("ca_file", webhook.ca_file);
+  reader.duration("timeout", webhook.timeout, 1s, 5min);
+  reader.texts("events", webhook.events, 64);
+  if (webhook.events.empty())
+    reader.problem("events", "is empty", "write events = [\"deployment.\", \"attempt.\"], or \"*\" for all");
+  reader.done();
+  return webhook;
+}
+
 template <class Instance>
 void report_twice(const std::vector<Instance>& instances, std::string_view kind, ReadContext& context) {
   std::map<std::string_view, const Instance*> seen;
@@ -300,6 +326,9 @@ void read_instances(TableReader& root, Config& config, ReadContext& context) {
   each(root, "credential", context, [&](InstanceReader reader) {
     config.credentials.push_back(read_credential(std::move(reader), context));
   });
+  each(root, "webhook", context,
+       [&](InstanceReader reader) { config.webhooks.push_back(read_webhook(std::move(reader), context)); });
+  report_twice(config.webhooks, "webhook", context);
   report_twice(config.stores, "store", context);
   report_twice(config.transports, "transport", context);
   report_twice(config.credentials, "credential", context);

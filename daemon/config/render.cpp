@@ -3,6 +3,7 @@
 #include <boost/json.hpp>
 #include <cstdio>
 
+#include "core/redact.hpp"
 #include "core/units.hpp"
 
 namespace otagate::config {
@@ -97,6 +98,17 @@ json::object credential(const Credential& c) {
           {"where", c.where.to_string()}};
 }
 
+json::object webhook(const Webhook& w) {
+  return {{"name", w.name},
+          {"enabled", w.enabled},
+          {"url", redacted_text("", w.url)},
+          {"secret", secret(w.secret_source)},
+          {"ca_file", w.ca_file.empty() ? json::value(nullptr) : json::value(w.ca_file.string())},
+          {"timeout", format_duration(w.timeout)},
+          {"events", list(w.events)},
+          {"where", w.where.to_string()}};
+}
+
 template <class Instance, class Render>
 json::array all(const std::vector<Instance>& instances, Render render) {
   json::array out;
@@ -168,6 +180,7 @@ std::string to_redacted_json(const Config& config) {
       {"store", all(config.stores, store)},
       {"transport", all(config.transports, transport)},
       {"credential", all(config.credentials, credential)},
+      {"webhook", all(config.webhooks, webhook)},
       {"files", list(config.files)},
       {"warnings", warnings},
   };

@@ -45,9 +45,25 @@ constexpr std::uint64_t kIndexBits = 20;
 }
 
 void Credentials::replace(const std::vector<config::Credential>& credentials) {
+  const std::scoped_lock lock(mutex_);
+  configured_ = credentials;
+  publish();
+}
+
+void Credentials::replace_tokens(std::vector<DeviceToken> tokens) {
+  const std::scoped_lock lock(mutex_);
+  tokens_ = std::move(tokens);
+  publish();
+}
+
+Digest Credentials::token_fingerprint(std::string_view token) {
+  return fingerprint(Scheme::bearer, {}, token);
+}
+
+void Credentials::publish() {
   auto next = std::make_shared<Snapshot>();
   next->epoch = epoch_.load(std::memory_order_relaxed) + 1;
-  for (const config::Credential& credential : credentials) {
+  for (const config::Credential& credential : configured_) {
     auto principal = std::make_shared<Principal>();
     principal->id = next->epoch << kIndexBits | (next->by_index.size() + 1);
     principal->name = credential.name;
@@ -56,9 +72,20 @@ void Credentials::replace(const std::vector<config::Credential>& credentials) {
     principal->stores = credential.stores;
     // A device binding alone does not say what type it is of: then `types` decides, empty means all.
     principal->types = credential.types;
+    principal->gateway = credential.gateway;
     if (credential.type) principal->types.push_back(*credential.type);
     const Scheme scheme = credential.kind == config::Credential::Kind::basic ? Scheme::basic : Scheme::bearer;
     next->by_secret.emplace(fingerprint(scheme, credential.user, credential.secret.reveal()), principal);
+    next->by_index.push_back(std::move(principal));
+  }
+  for (const DeviceToken& token : tokens_) {
+    auto principal = std::make_shared<Principal>();
+    principal->id = next->epoch << kIndexBits | (next->by_index.size() + 1);
+    principal->name = "token of " + token.device;
+    principal->device = token.device;
+    principal->type = token.type;
+    if (!token.type.empty()) principal->types.push_back(token.type);
+    next->by_secret.emplace(token.fingerprint, principal);
     next->by_index.push_back(std::move(principal));
   }
   const std::uint64_t epoch = next->epoch;

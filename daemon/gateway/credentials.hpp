@@ -1,14 +1,17 @@
-// Who asks, and what he may see: the [[credential]] tables, looked up by a hash of the secret.
+// Who asks, and what he may see: the [[credential]] tables and the tokens of devices, looked up by a hash of
+// the secret.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "config/config.hpp"
+#include "core/digest.hpp"
 #include "core/error.hpp"
 
 namespace otagate::gateway {
@@ -21,6 +24,7 @@ struct Principal {
   std::string type;      // bound to this device type, or empty
   std::vector<std::string> stores;
   std::vector<std::string> types;  // device types it may see; holds its own
+  bool gateway = false;            // may check in for other devices
 
   bool may_see(std::string_view firmware_type, std::string_view store) const;
 };
@@ -30,8 +34,16 @@ enum class Scheme { none, bearer, basic };
 // Thread-safe: lookups read an immutable snapshot.
 class Credentials {
  public:
-  // Replaces all credentials and makes every principal handed out before invalid.
+  // Replaces those of the configuration and makes every principal handed out before invalid.
   void replace(const std::vector<config::Credential>& credentials);
+  // The same for the tokens of devices.
+  struct DeviceToken {
+    Digest fingerprint;  // token_fingerprint() of the token
+    std::string device;
+    std::string type;
+  };
+  void replace_tokens(std::vector<DeviceToken> tokens);
+  static Digest token_fingerprint(std::string_view token);
 
   // Code::denied without saying which part was wrong. The secret is compared by its SHA-256, so the
   // time taken tells nothing about it.
@@ -46,6 +58,11 @@ class Credentials {
  private:
   struct Snapshot;
   std::shared_ptr<const Snapshot> snapshot() const;
+  void publish();
+
+  std::mutex mutex_;
+  std::vector<config::Credential> configured_;  // under mutex_
+  std::vector<DeviceToken> tokens_;             // under mutex_
 
   std::atomic<std::uint64_t> epoch_{1};
   std::shared_ptr<const Snapshot> snapshot_;  // through std::atomic_load/atomic_store

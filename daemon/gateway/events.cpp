@@ -21,7 +21,24 @@ constexpr std::size_t kMaxMessage = 4096;
 
 }  // namespace
 
-void EventLog::add(state::Event event) {
+Result<void> EventLog::Shared::append(state::Writer& writer, state::Event& event) {
+  state::EventLimits kept;
+  {
+    const std::scoped_lock lock(mutex);
+    kept = limits;
+  }
+  const auto sequence = state::append_event(writer, event, kept);
+  if (!sequence) return fail(sequence.error());
+  event.sequence = *sequence;
+  return {};
+}
+
+void EventLog::Shared::tell(const state::Event& event) {
+  const std::scoped_lock lock(mutex);
+  for (const auto& [id, follower] : followers) follower(event);
+}
+
+EventLog::Staged EventLog::stage(state::Event event) {
   event.wall_ms = wall_ms();
   event.clock_synchronised = clock_synchronised();
   if (event.message.size() > kMaxMessage) event.message.resize(kMaxMessage);
@@ -31,31 +48,24 @@ void EventLog::add(state::Event event) {
               {"firmware", event.firmware.value_or("")},
               {"blob", event.blob ? event.blob->hex() : std::string()},
               {"device", event.device.value_or("")}},
-             (event.instance ? *event.instance + ": " : std::string()) + event.kind + ": " +
+             (event.instance ? *event.instance + ": " : std::string()) +
+                 (event.device ? *event.device + ": " : std::string()) + event.kind + ": " +
                  (event.firmware ? *event.firmware + ": " : std::string()) + event.message);
 
   auto kept = std::make_shared<state::Event>(std::move(event));
-  db_.write(
-      [kept, shared = shared_](state::Writer& writer) -> Result<void> {
-        state::EventLimits limits;
-        {
-          const std::scoped_lock lock(shared->mutex);
-          limits = shared->limits;
-        }
-        const auto sequence = state::append_event(writer, *kept, limits);
-        if (!sequence) return fail(sequence.error());
-        kept->sequence = *sequence;
-        return {};
-      },
-      [kept, shared = shared_](Result<void> outcome) {
-        if (!outcome) {
-          shared->lost.fetch_add(1, std::memory_order_relaxed);
-          log("events").error("event {} was not recorded: {}", kept->kind, outcome.error().message());
-          return;
-        }
-        const std::scoped_lock lock(shared->mutex);
-        for (const auto& [id, follower] : shared->followers) follower(*kept);
-      });
+  return {[kept, shared = shared_](state::Writer& writer) { return shared->append(writer, *kept); },
+          [kept, shared = shared_] { shared->tell(*kept); }};
+}
+
+void EventLog::add(state::Event event) {
+  const std::string kind = event.kind;
+  Staged staged = stage(std::move(event));
+  db_.write(std::move(staged.write),
+            [kind, written = std::move(staged.written), shared = shared_](const Result<void>& outcome) {
+              if (outcome) return written();
+              shared->lost.fetch_add(1, std::memory_order_relaxed);
+              log("events").error("event {} was not recorded: {}", kind, outcome.error().message());
+            });
 }
 
 void EventLog::add(std::string_view kind, state::Severity severity, std::string_view instance,

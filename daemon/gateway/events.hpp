@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/error.hpp"
 #include "state/database.hpp"
 #include "state/events.hpp"
 
@@ -28,6 +29,14 @@ class EventLog {
   // The common case: kind, severity, the instance it is about, one line for people.
   void add(std::string_view kind, state::Severity severity, std::string_view instance, std::string message);
 
+  // For an event that belongs to a change of the state: `write` appends it within the change's own request,
+  // so that there is either both or neither; `written` tells the followers, once that is durable.
+  struct Staged {
+    std::function<Result<void>(state::Writer&)> write;
+    std::function<void()> written;
+  };
+  Staged stage(state::Event event);
+
   // `follower` is called on the database's writer thread: it must not block and not (un)follow.
   std::uint64_t follow(Follower follower);
   void unfollow(std::uint64_t id);
@@ -41,6 +50,9 @@ class EventLog {
  private:
   // Outlives the log inside queued writes.
   struct Shared {
+    Result<void> append(state::Writer& writer, state::Event& event);
+    void tell(const state::Event& event);
+
     std::mutex mutex;
     std::map<std::uint64_t, Follower> followers;  // under mutex
     std::uint64_t next = 1;                       // under mutex

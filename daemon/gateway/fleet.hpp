@@ -7,7 +7,9 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,7 +23,7 @@
 
 namespace otagate::gateway {
 
-// What the fleet wants of the rest of the gateway. Any thread, must not block.
+// What the fleet wants of the rest of the gateway. Called on the fleet's thread, must not block.
 class FleetHost {
  public:
   virtual ~FleetHost() = default;
@@ -31,14 +33,30 @@ class FleetHost {
   virtual void keep(const std::string& owner, std::vector<Digest> digests) = 0;
   // To the transport a device came by last.
   virtual void nudge(const std::string& transport, const std::string& device) = 0;
+  // Tokens of devices have changed.
+  virtual void credentials_changed() = 0;
   virtual void revoke(const std::string& transport, std::uint64_t attempt, std::uint32_t reason) = 0;
 };
+
+// A part of an open attempt's offer: exactly these bytes, whatever the catalog says by now.
+struct FleetPart {
+  Digest digest;
+  std::string device;
+  std::string name, version, type;
+  std::optional<std::uint64_t> size;
+};
+// The id by which transports open it, apart from those of firmware rows.
+inline constexpr std::uint64_t kPartBit = std::uint64_t{1} << 63;
+constexpr std::uint64_t part_handle(rollout::AttemptId attempt, std::uint32_t part) {
+  return kPartBit | attempt << 4 | part;
+}
 
 struct FleetCounts {
   std::uint64_t devices = 0;
   std::uint64_t check_ins = 0;
-  std::uint64_t written = 0;                                // check-ins that had to be
-  std::map<rollout::AttemptState, std::uint64_t> attempts;  // ended ones since the start, open ones now
+  std::uint64_t written = 0;                             // check-ins that had to be
+  std::map<rollout::AttemptState, std::uint64_t> open;   // attempts, now
+  std::map<rollout::AttemptState, std::uint64_t> ended;  // since the start
 };
 
 // Any thread. Replies come exactly once, on the fleet's or the database's thread: they must not block.
@@ -63,6 +81,8 @@ class Fleet {
                 plugin::CheckIn check_in, Reply<plugin::Offer> reply);
   void progress(std::string_view instance, std::shared_ptr<const Principal> principal,
                 plugin::Progress progress, Reply<std::uint32_t> reply);
+  // What a part_handle() stands for; nothing once the attempt is over.
+  std::optional<FleetPart> open_part(std::uint64_t handle) const;
   // An answer of the catalog may differ: channels are resolved anew.
   void catalog_changed();
 
@@ -93,7 +113,7 @@ class Fleet {
 
  private:
   class Core;
-  std::unique_ptr<Core> core_;
+  std::shared_ptr<Core> core_;  // also held by what is on its way
 };
 
 }  // namespace otagate::gateway

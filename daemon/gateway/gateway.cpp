@@ -36,6 +36,7 @@ Gateway::Gateway(state::Database& db, config::Config config)
       started_steady_ms_(steady_ms()),
       events_(db),
       journal_(db, events_, [this] { catalog_changed(); }),
+      webhooks_(db, events_),
       catalog_(db) {}
 
 Gateway::~Gateway() { stop(); }
@@ -90,7 +91,12 @@ Result<void> Gateway::start() {
   if (auto opened = open_cache(); !opened) return fail(std::move(opened).error().with_context("cache"));
 
   opener_ = std::make_unique<Opener>(db_, *cache_, journal_);
-  services_ = std::make_unique<Services>(catalog_, *opener_, credentials_, *cache_);
+  fleet_links_ = std::make_unique<FleetLinks>(*opener_, *cache_, [this] { return running_transports(); });
+  fleet_ = std::make_unique<Fleet>(db_, catalog_, credentials_, events_, *fleet_links_);
+  if (auto started = fleet_->start(config_.devices); !started)
+    return fail(std::move(started).error().with_context("devices"));
+  told_fleet_ = fleet_.get();
+  services_ = std::make_unique<Services>(catalog_, *opener_, credentials_, *cache_, *fleet_);
   plugin::Registry::Settings settings;
   settings.folders = config_.daemon.plugin_dirs;
   // A daemon that is not root's cannot be fooled by its own user any further than it is already.
@@ -109,6 +115,7 @@ Result<void> Gateway::start() {
   cache_->reconcile([](Result<void> done) {
     if (!done) log("gateway").warn("reconciling the cache with the database: {}", done.error().message());
   });
+  webhooks_.configure(config_.webhooks, config_.daemon.name);
   maintenance_ = std::thread([this] { maintain(); });
   return {};
 }
@@ -139,6 +146,8 @@ std::vector<std::string> Gateway::reload(config::Config config) {
   cache_->set_limits(limits());
   events_.set_limits({static_cast<std::int64_t>(config_.events.max_count), config_.events.max_age.count()});
   if (diff.credentials_changed) credentials_.replace(config_.credentials);
+  fleet_->reload(config_.devices);
+  webhooks_.configure(config_.webhooks, config_.daemon.name);
   registry_->scan();
 
   std::vector<std::string> gone = diff.transports.removed;
@@ -195,6 +204,7 @@ void Gateway::stop() {
   }
   maintain_wake_.notify_all();
   if (maintenance_.joinable()) maintenance_.join();
+  webhooks_.stop();
   if (!cache_) return;  // start() did not get that far
 
   std::vector<std::string> transports;
@@ -205,19 +215,24 @@ void Gateway::stop() {
     for (const auto& [name, runner] : stores_) stores.push_back(name);
   }
   stop_transports(transports, config_.daemon.drain_timeout);
+  told_fleet_ = nullptr;
+  if (fleet_) fleet_->stop();
   // Fills first: their sources are the stores.
   cache_->stop();
   stop_stores(stores);
   registry_.reset();
 }
 
-void Gateway::catalog_changed() {
+std::vector<std::shared_ptr<plugin::TransportInstance>> Gateway::running_transports() const {
   std::vector<std::shared_ptr<plugin::TransportInstance>> transports;
-  {
-    const std::scoped_lock lock(mutex_);
-    for (const auto& [name, instance] : transports_) transports.push_back(instance);
-  }
-  for (const auto& instance : transports) instance->catalog_changed();
+  const std::scoped_lock lock(mutex_);
+  for (const auto& [name, instance] : transports_) transports.push_back(instance);
+  return transports;
+}
+
+void Gateway::catalog_changed() {
+  for (const auto& instance : running_transports()) instance->catalog_changed();
+  if (Fleet* const fleet = told_fleet_.load()) fleet->catalog_changed();
 }
 
 void Gateway::maintain() {

@@ -19,10 +19,13 @@
 #include "gateway/catalog.hpp"
 #include "gateway/credentials.hpp"
 #include "gateway/events.hpp"
+#include "gateway/fleet.hpp"
+#include "gateway/fleet_links.hpp"
 #include "gateway/journal.hpp"
 #include "gateway/opener.hpp"
 #include "gateway/services.hpp"
 #include "gateway/store_runner.hpp"
+#include "gateway/webhooks.hpp"
 #include "plugin/registry.hpp"
 #include "state/database.hpp"
 
@@ -86,6 +89,7 @@ class Gateway final : public plugin::StorageListener, public plugin::InstanceLis
   EventLog& events() { return events_; }
   state::Database& database() { return db_; }
   cache::Cache& cache() { return *cache_; }
+  Fleet& fleet() { return *fleet_; }
 
   // Lists a store now; not_found names the stores there are.
   void sync_store(const std::string& name, std::function<void(Result<void>)> done);
@@ -115,6 +119,7 @@ class Gateway final : public plugin::StorageListener, public plugin::InstanceLis
   void stop_transports(const std::vector<std::string>& names, std::chrono::milliseconds drain);
   std::map<std::string, std::int64_t> write_stores();
   void catalog_changed();
+  std::vector<std::shared_ptr<plugin::TransportInstance>> running_transports() const;
   void maintain();  // the maintenance thread
   cache::Limits limits() const;
 
@@ -129,10 +134,14 @@ class Gateway final : public plugin::StorageListener, public plugin::InstanceLis
 
   EventLog events_;
   Journal journal_;
+  Webhooks webhooks_;
   Credentials credentials_;
   Catalog catalog_;
   std::unique_ptr<cache::Cache> cache_;
   std::unique_ptr<Opener> opener_;
+  std::unique_ptr<FleetLinks> fleet_links_;
+  std::unique_ptr<Fleet> fleet_;
+  std::atomic<Fleet*> told_fleet_{nullptr};  // fleet_ for other threads, once it is there
   std::unique_ptr<Services> services_;
   std::unique_ptr<plugin::Registry> registry_;
 

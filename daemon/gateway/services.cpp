@@ -9,9 +9,6 @@ namespace otagate::gateway {
 
 namespace {
 
-// How long a device that has nothing to do stays away.
-constexpr std::chrono::milliseconds kNextCheckIn{300'000};
-
 const char* const kStalePrincipal = "the credentials have changed; present yours again";
 
 }  // namespace
@@ -182,6 +179,10 @@ void Services::open(std::string_view, plugin::OpenRequest request, bool streamin
     open_digest(request, streaming, reply);
     return;
   }
+  if ((request.firmware & kPartBit) != 0) {
+    open_part(principal, std::move(request), streaming, reply);
+    return;
+  }
   const auto id = static_cast<std::int64_t>(request.firmware);
   catalog_.get(id, [this, principal, request = std::move(request), streaming,
                     reply = std::move(reply)](Result<Entry> entry) {
@@ -210,6 +211,10 @@ void Services::presign(std::string_view, plugin::RedirectRequest request, plugin
     reply(fail(Code::denied, kStalePrincipal));
     return;
   }
+  if ((request.firmware & kPartBit) != 0) {
+    reply(fail(Code::unsupported, "what an attempt was offered is served from here"));
+    return;
+  }
   const auto id = static_cast<std::int64_t>(request.firmware);
   catalog_.get(id, [this, principal, request, reply = std::move(reply)](Result<Entry> entry) {
     if (!entry || !principal->may_see(entry->firmware.type, entry->firmware.store_name)) {
@@ -231,15 +236,61 @@ void Services::presign(std::string_view, plugin::RedirectRequest request, plugin
   });
 }
 
-void Services::check_in(std::string_view, plugin::CheckIn, plugin::Reply<plugin::Offer> reply) {
-  // No deployment can exist yet, so there is never anything to offer.
-  plugin::Offer nothing;
-  nothing.next_after = kNextCheckIn;
-  reply(std::move(nothing));
+// The bytes that an attempt was offered, whatever its firmware points to by now.
+void Services::open_part(const std::shared_ptr<const Principal>& principal, plugin::OpenRequest request,
+                         bool streaming, const plugin::Reply<std::shared_ptr<plugin::Blob>>& reply) {
+  const auto part = fleet_.open_part(request.firmware);
+  if (!part || (!principal->device.empty() && principal->device != part->device && !principal->gateway)) {
+    reply(fail(Code::not_found, "that attempt is over"));
+    return;
+  }
+  request.firmware = 0;
+  request.digest = part->digest.hex();
+  if (auto cached = cache_.open_cached(part->digest, streaming, request.peer); cached) {
+    reply(make_blob(cache_, std::move(*cached), request.digest));
+    return;
+  }
+  // It was quarantined, or is still on its way.
+  catalog_.by_digest(part->digest, [this, request = std::move(request), streaming,
+                                    reply](Result<std::vector<Entry>> entries) {
+    if (!entries || entries->empty()) {
+      reply(fail(entries ? Error(Code::not_found, "no store has those bytes any more")
+                         : std::move(entries).error()));
+      return;
+    }
+    OpenOptions options;
+    options.streaming = streaming;
+    options.peer = request.peer;
+    options.offset = request.offset;
+    options.timeout = request.timeout;
+    opener_.open(entries->front(), std::move(options),
+                 [this, tag = request.digest, reply](Result<cache::ReaderPtr> reader) {
+                   if (!reader)
+                     reply(fail(std::move(reader).error()));
+                   else
+                     reply(make_blob(cache_, std::move(*reader), tag));
+                 });
+  });
 }
 
-void Services::progress(std::string_view, plugin::Progress, plugin::Reply<std::uint32_t> reply) {
-  reply(fail(Code::not_found, "that attempt is over"));
+void Services::check_in(std::string_view instance, plugin::CheckIn check_in,
+                        plugin::Reply<plugin::Offer> reply) {
+  auto principal = credentials_.find(check_in.principal);
+  if (!principal) {
+    reply(fail(Code::denied, kStalePrincipal));
+    return;
+  }
+  fleet_.check_in(instance, std::move(principal), std::move(check_in), std::move(reply));
+}
+
+void Services::progress(std::string_view instance, plugin::Progress progress,
+                        plugin::Reply<std::uint32_t> reply) {
+  auto principal = credentials_.find(progress.principal);
+  if (!principal) {
+    reply(fail(Code::denied, kStalePrincipal));
+    return;
+  }
+  fleet_.progress(instance, std::move(principal), std::move(progress), std::move(reply));
 }
 
 }  // namespace otagate::gateway

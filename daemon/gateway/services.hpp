@@ -9,6 +9,7 @@
 #include "cache/cache.hpp"
 #include "gateway/catalog.hpp"
 #include "gateway/credentials.hpp"
+#include "gateway/fleet.hpp"
 #include "gateway/opener.hpp"
 #include "plugin/transport.hpp"
 
@@ -17,8 +18,8 @@ namespace otagate::gateway {
 // Thread-safe; outlives the transports.
 class Services final : public plugin::TransportServices {
  public:
-  Services(Catalog& catalog, Opener& opener, Credentials& credentials, cache::Cache& cache)
-      : catalog_(catalog), opener_(opener), credentials_(credentials), cache_(cache) {}
+  Services(Catalog& catalog, Opener& opener, Credentials& credentials, cache::Cache& cache, Fleet& fleet)
+      : catalog_(catalog), opener_(opener), credentials_(credentials), cache_(cache), fleet_(fleet) {}
 
   // Stores whose firmware is answered with a redirect. Null client: the store is gone.
   void set_redirect(const std::string& store, std::shared_ptr<StoreClient> client,
@@ -50,10 +51,14 @@ class Services final : public plugin::TransportServices {
   void open_digest(const plugin::OpenRequest& request, bool streaming,
                    const plugin::Reply<std::shared_ptr<plugin::Blob>>& reply);
 
+  void open_part(const std::shared_ptr<const Principal>& principal, plugin::OpenRequest request,
+                 bool streaming, const plugin::Reply<std::shared_ptr<plugin::Blob>>& reply);
+
   Catalog& catalog_;
   Opener& opener_;
   Credentials& credentials_;
   cache::Cache& cache_;
+  Fleet& fleet_;
   mutable std::mutex mutex_;
   std::map<std::string, Redirect, std::less<>> redirects_;  // under mutex_
 };

@@ -165,6 +165,27 @@ void Admin::events(state::EventQuery query, Reply<std::vector<state::Event>> rep
       std::move(reply));
 }
 
+api::FleetView Admin::fleet() const {
+  gateway::FleetCounts counts = gateway_.fleet().counts();
+  return {counts.devices, counts.check_ins, counts.written, std::move(counts.attempts)};
+}
+
+void Admin::act(std::int64_t id, api::DeploymentAction action, std::string why,
+                Reply<rollout::DeploymentView> reply) {
+  using Action = gateway::Fleet::Action;
+  const auto to = [&] {
+    switch (action) {
+      case api::DeploymentAction::approve: return Action::approve;
+      case api::DeploymentAction::pause: return Action::pause;
+      case api::DeploymentAction::resume: return Action::resume;
+      case api::DeploymentAction::abort: return Action::abort;
+      case api::DeploymentAction::retry: return Action::retry;
+    }
+    return Action::pause;
+  };
+  gateway_.fleet().act(id, to(), std::move(why), std::move(reply));
+}
+
 void Admin::backup_state(Reply<std::string> reply) {
   const std::filesystem::path path = gateway_.database().path();
   const std::filesystem::path to =

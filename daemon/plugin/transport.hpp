@@ -114,6 +114,7 @@ struct CheckIn {
   Pairs attributes;
   std::string acting_for;
   std::chrono::milliseconds timeout{0};  // long poll; 0: answer at once
+  bool midway = false;                   // not started anew since it was last heard of
 };
 
 struct OfferPart {

@@ -107,4 +107,8 @@ bool Attempt::cancel(AttemptState why, std::string message) {
   return true;
 }
 
+void Attempt::abandon(std::string message) {
+  if (!is_final(state_)) end(AttemptState::cancelled, 0, std::move(message));
+}
+
 }  // namespace otagate::rollout

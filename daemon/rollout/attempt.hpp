@@ -85,6 +85,8 @@ class Attempt {
   void tick(Milliseconds now);
   // cancelled or superseded. False where the device applies already: it is let through.
   bool cancel(AttemptState why, std::string message);
+  // The device is no longer known: nobody will hear of it, whatever it does.
+  void abandon(std::string message);
 
  private:
   void heard(Milliseconds now);

@@ -104,6 +104,13 @@ void Rollout::restore(DeviceKey device, const Member& member) {
   if (members_.emplace(device, member).second) count(member, 1);
 }
 
+void Rollout::running(DeviceKey device, AttemptId attempt) {
+  const auto found = members_.find(device);
+  if (found == members_.end()) return;
+  found->second.attempt = attempt;
+  set(found->second, MemberState::running);
+}
+
 Changes Rollout::leave(DeviceKey device) {
   Changes changes;
   const auto found = members_.find(device);
@@ -155,6 +162,19 @@ void Rollout::drifted(DeviceKey device) {
   Member& member = found->second;
   if (member.state != MemberState::succeeded && member.state != MemberState::current) return;
   set(member, member.attempts >= policy_.attempts ? MemberState::failed : MemberState::waiting);
+}
+
+Changes Rollout::arrived(DeviceKey device) {
+  Changes changes;
+  const auto found = members_.find(device);
+  if (found == members_.end()) return changes;
+  Member& member = found->second;
+  if (member.state != MemberState::waiting && member.state != MemberState::backing_off &&
+      member.state != MemberState::failed)
+    return changes;
+  set(member, member.admitted ? MemberState::succeeded : MemberState::current);
+  evaluate(changes);
+  return changes;
 }
 
 std::chrono::milliseconds Rollout::back_off(std::uint32_t attempts) const {

@@ -121,7 +121,11 @@ class Rollout {
   Changes leave(DeviceKey device);
   // A member that was done runs something else again: it is brought back, as often as attempts allow.
   void drifted(DeviceKey device);
+  // A member that was not done runs the target all the same: it came by it in another way.
+  Changes arrived(DeviceKey device);
   void restore(DeviceKey device, const Member& member);
+  // Of a restored member that was running: which attempt that is. No member: no-op.
+  void running(DeviceKey device, AttemptId attempt);
 
   Turn ask(DeviceKey device, const Moment& at) const;
   // After ask() said begin, and nothing else since.

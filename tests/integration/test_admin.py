@@ -16,6 +16,7 @@ from support.net import eventually, free_port
 from support.tools import need_module
 
 PLANTED = "planted-secret-0123456789abcdef"
+DEVICE = "hall%203%2F%C3%A4"  # "hall 3/ä"
 
 
 @pytest.fixture
@@ -42,7 +43,9 @@ def schema_of(description, method, path, status="200"):
         if "$ref" in node:
             return convert(description["components"]["schemas"][node["$ref"].rpartition("/")[2]])
         node = {key: convert(value) for key, value in node.items()}
-        if node.pop("nullable", False) and "type" in node:
+        if node.pop("nullable", False):
+            if "type" not in node:
+                return {"anyOf": [node, {"type": "null"}]}
             node["type"] = [node["type"], "null"]
         return node
 
@@ -77,13 +80,47 @@ def test_answers_are_what_the_description_says(site, gateway):
         ("POST", "/blobs/{sha256}/verify", f"/blobs/{digest}/verify"),
         ("GET", "/fills", "/fills"),
         ("GET", "/events", "/events?limit=5"),
+        ("POST", "/devices", "/devices"),
+        ("GET", "/devices", "/devices?limit=1"),
+        ("GET", "/devices/{device}", f"/devices/{DEVICE}"),
+        ("PATCH", "/devices/{device}", f"/devices/{DEVICE}"),
+        ("POST", "/devices/{device}/block", f"/devices/{DEVICE}/block"),
+        ("POST", "/devices/{device}/approve", f"/devices/{DEVICE}/approve"),
+        ("POST", "/devices/{device}/token", f"/devices/{DEVICE}/token"),
+        ("DELETE", "/devices/{device}/token", f"/devices/{DEVICE}/token"),
+        ("GET", "/devices/{device}/attempts", f"/devices/{DEVICE}/attempts"),
+        ("POST", "/deployments", "/deployments"),
+        ("POST", "/deployments", "/deployments?dry_run=true"),
+        ("GET", "/deployments", "/deployments"),
+        ("GET", "/deployments/{deployment}", "/deployments/1"),
+        ("GET", "/deployments/{deployment}/devices", "/deployments/1/devices"),
+        ("GET", "/deployments/{deployment}/attempts", "/deployments/1/attempts"),
+        ("POST", "/deployments/{deployment}/approve", "/deployments/1/approve"),
+        ("POST", "/deployments/{deployment}/pause", "/deployments/1/pause"),
+        ("POST", "/deployments/{deployment}/resume", "/deployments/1/resume"),
+        ("POST", "/deployments/{deployment}/retry", "/deployments/1/retry"),
+        ("POST", "/deployments/{deployment}/abort", "/deployments/1/abort"),
+        ("GET", "/attempts", "/attempts?deployment=1"),
+        ("DELETE", "/devices/{device}", f"/devices/{DEVICE}"),
         ("DELETE", "/blobs/{sha256}", f"/blobs/{digest}"),
     ]
-    bodies = {"/log": {"level": "debug"}, f"/blobs/{digest}/pin": {"reason": "test"}}
+    deployment = {"name": "test", "parts": [{"name": "app", "version": "1.0.0"}], "target": {"type": "sensor"},
+                  "policy": {"waves": ["1", "50%"], "abort_at": "5%", "windows": ["02:00-04:00"], "approval": True}}
+    bodies = {
+        ("PUT", "/log"): {"level": "debug"},
+        ("PUT", f"/blobs/{digest}/pin"): {"reason": "test"},
+        ("POST", "/devices"): {"items": [{"id": "hall 3/ä", "type": "sensor", "versions": {"application": "0.9"}},
+                                         {"id": "other", "attributes": {"site": "x"}}]},
+        ("PATCH", f"/devices/{DEVICE}"): {"tags": ["lab"]},
+        ("POST", "/deployments"): deployment,
+        ("POST", "/deployments?dry_run=true"): deployment,
+        ("POST", "/deployments/1/pause"): {"why": "test"},
+    }
     for method, path, target in asked:
-        answer = gateway.api_request("/api/v1" + target, method, bodies.get(target) if method == "PUT" else None)
-        assert answer.status == 200, f"{method} {target}: {answer.status} {answer.body!r}"
-        validate(answer.json(), schema_of(description, method, "/api/v1" + path))
+        answer = gateway.api_request("/api/v1" + target, method, bodies.get((method, target)))
+        status = 201 if (method, target) == ("POST", "/deployments") else 200
+        assert answer.status == status, f"{method} {target}: {answer.status} {answer.body!r}"
+        validate(answer.json(), schema_of(description, method, "/api/v1" + path, str(status)))
     described = {
         (method.upper(), path)
         for path, methods in description["paths"].items() for method in methods
@@ -91,7 +128,8 @@ def test_answers_are_what_the_description_says(site, gateway):
     untested = {("GET", "/api/v1/events/stream"), ("POST", "/api/v1/state/restore")}
     assert described - {(m, "/api/v1" + p) for m, p, _ in asked} == untested
     # Errors too, and a path nobody described.
-    for target in ("/blobs/nonsense", "/stores/none/objects", "/nothing"):
+    for target in ("/blobs/nonsense", "/stores/none/objects", "/devices/none", "/devices?approval=maybe",
+                   "/deployments/0", "/deployments/99", "/deployments?over=5", "/nothing"):
         answer = gateway.api_request("/api/v1" + target)
         assert answer.status in (400, 404)
         validate(answer.json(), schema_of(description, "GET", "/api/v1/status", "default"))
@@ -168,11 +206,30 @@ def test_metrics_and_health(site, gateway):
     after = gateway.metrics()
     assert after[answered % 2] >= metrics[answered % 2] + 1
     assert after[answered % 4] >= metrics[answered % 4] + 1
+    assert metrics["otagate_devices"] == 0
+    gateway.api("/devices", "POST", {"id": "a"})
+    assert gateway.metrics()["otagate_devices"] == 1
+    for name in ("otagate_check_ins_total", 'otagate_attempts_open{state="downloading"}',
+                 'otagate_attempts_ended_total{state="reverted"}'):
+        assert metrics[name] == 0
+
+
+def test_bodies_are_as_large_as_their_route_says(site, gateway):
+    """4 MiB for lists, 64 KiB for all else; and whoever has not shown the token gets no more than that."""
+    small = gateway.api_request("/api/v1/log", "PUT", {"level": "info", "module": "x" * 70_000})
+    assert small.status == 413 and b"64 KiB" in small.body
+    padded = {"items": [{"id": f"d{n}", "attributes": {"pad": "x" * 250}} for n in range(1000)]}
+    assert gateway.api("/devices", "POST", padded) == {"devices": 1000, "made": 1000}
+    # The daemon may have closed before all of it was sent.
+    with contextlib.suppress(OSError):
+        answer = gateway.api_request("/api/v1/devices", "POST", {"items": [], "next": "x" * (5 << 20)})
+        assert answer.status == 413
 
 
 def test_the_client_speaks_for_people_and_for_programs(site, gateway, build_dir):
     assert "app" in gateway.cli("firmware").stdout
-    for command in (["status"], ["plugins"], ["stores"], ["firmware"], ["cache"], ["config", "show"]):
+    for command in (["status"], ["plugins"], ["stores"], ["firmware"], ["cache"], ["config", "show"], ["devices"],
+                    ["deployments"], ["deployments", "attempts"]):
         for line in gateway.cli("--json", *command).stdout.splitlines():
             json.loads(line)
     assert json.loads(gateway.cli("events", "--json", "-n", "1").stdout)["sequence"] > 0
@@ -277,6 +334,12 @@ def test_the_tcp_listener_wants_the_token(gateway, tmp_path):
     gateway.start()
     assert gateway.cli("--address", f"127.0.0.1:{port}", "status", check=False).returncode == 2
     done = gateway.cli("--address", f"127.0.0.1:{port}", "--token-file", str(token), "status")
+    for given, status in (("", 413), (PLANTED, 200)):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        body = json.dumps({"items": [{"id": "a", "attributes": {"x": "y" * 100}}], "next": "x" * 100_000})
+        connection.request("POST", "/api/v1/devices", body, {"Authorization": f"Bearer {given}"})
+        assert connection.getresponse().status == status
+        connection.close()
     assert re.search(r"\bok\b", done.stdout)
 
 

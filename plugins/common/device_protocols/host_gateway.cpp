@@ -7,7 +7,6 @@
 #include <list>
 #include <map>
 #include <mutex>
-#include <set>
 #include <utility>
 #include <vector>
 
@@ -17,7 +16,7 @@ namespace otagate::plugins::devices {
 namespace {
 
 constexpr std::size_t kMaxReaders = 8;
-constexpr std::size_t kMaxAllowed = 4096;
+constexpr std::size_t kMaxAllowed = 8192;
 constexpr std::chrono::seconds kIdle{30};
 constexpr std::uint64_t kAgainMs = 1000;
 
@@ -81,9 +80,9 @@ class HostGateway::Core : public std::enable_shared_from_this<HostGateway::Core>
     if (!open_) return;
     forget_what_may_be_stale();
     const Key key{principal, firmware};
-    if (allowed_.contains(key)) {
+    if (const auto known = allowed_.find(key); known != allowed_.end()) {
       const auto reader = std::find_if(readers_.begin(), readers_.end(),
-                                       [&](const Open& one) { return one.firmware == firmware; });
+                                       [&](const Open& one) { return one.blob == known->second; });
       if (reader != readers_.end()) {
         readers_.splice(readers_.begin(), readers_, reader);
         return done(read_first(offset, length));
@@ -112,7 +111,7 @@ class HostGateway::Core : public std::enable_shared_from_this<HostGateway::Core>
  private:
   using Key = std::pair<std::uint64_t, std::uint64_t>;  // principal, firmware
   struct Open {
-    std::uint64_t firmware = 0;
+    std::string blob;
     sdk::Reader reader;
     Clock::time_point used;
   };
@@ -174,22 +173,28 @@ class HostGateway::Core : public std::enable_shared_from_this<HostGateway::Core>
         }
         return;
       }
-      keep(key, std::move(opened.value));
+      const std::string blob = blob_of(opened.value);
+      keep(key, blob, std::move(opened.value));
       for (const auto& one : waiting) {
         // One of them may have ended the reader, or the carrier.
         if (!open_) return;
-        const bool there = !readers_.empty() && readers_.front().firmware == key.second;
+        const bool there = !readers_.empty() && readers_.front().blob == blob;
         one.done(there ? read_first(one.offset, one.length) : not_now("the firmware is fetched again"));
       }
     });
   }
 
-  void keep(Key key, sdk::Reader reader) {
-    readers_.remove_if([&](const Open& one) { return one.firmware == key.second; });
-    readers_.push_front({key.second, std::move(reader), Clock::now()});
+  // A verified blob has its digest.
+  static std::string blob_of(const sdk::Reader& reader) {
+    return reader.sha256().empty() ? "tag:" + reader.tag() : reader.sha256();
+  }
+
+  void keep(Key key, const std::string& blob, sdk::Reader reader) {
+    readers_.remove_if([&](const Open& one) { return one.blob == blob; });
+    readers_.push_front({blob, std::move(reader), Clock::now()});
     if (readers_.size() > kMaxReaders) readers_.pop_back();
     if (allowed_.size() >= kMaxAllowed) allowed_.clear();
-    allowed_.insert(key);
+    allowed_[key] = blob;
     sweep_later();
   }
 
@@ -224,7 +229,8 @@ class HostGateway::Core : public std::enable_shared_from_this<HostGateway::Core>
     if (!in_time) return readers_.clear();
     const auto now = Clock::now();
     readers_.remove_if([&](const Open& one) { return now - one.used >= kIdle; });
-    if (!readers_.empty()) sweep_later();
+    if (!readers_.empty()) return sweep_later();
+    allowed_.clear();
   }
 
   const sdk::TransportHost& host_;
@@ -232,8 +238,8 @@ class HostGateway::Core : public std::enable_shared_from_this<HostGateway::Core>
   bool own_digester_ = false;
   bool open_ = true;
   std::uint64_t seen_ = 0;
-  std::list<Open> readers_;  // one for a firmware; used last in front
-  std::set<Key> allowed_;    // who had it opened for him
+  std::list<Open> readers_;             // one for a blob; used last in front
+  std::map<Key, std::string> allowed_;  // who had what opened for him: a blob may have many ids
   std::map<Key, std::vector<Waiting>> opening_;
   bool sweeping_ = false;
   otagate_call timer_ = 0;

@@ -183,7 +183,6 @@ void OldDigester::get(sdk::Reader blob, Done done) {
       state_->wake.notify_one();
     }
   }
-  blob.close();
   if (now) done(std::move(*now));
 }
 

@@ -1,7 +1,9 @@
 #include "common/device_protocols/protocols.hpp"
 
 #include <algorithm>
+#include <utility>
 
+#include "common/device_protocols/ddi/ddi.hpp"
 #include "common/device_protocols/drogue/drogue.hpp"
 #include "common/device_protocols/poll/poll.hpp"
 
@@ -16,6 +18,10 @@ std::vector<std::unique_ptr<Protocol>> make_protocols(const Settings& settings) 
   std::vector<std::unique_ptr<Protocol>> out;
   if (settings.drogue) out.push_back(std::make_unique<Drogue>(settings));
   if (settings.poll) out.push_back(std::make_unique<Poll>(settings));
+  if (settings.ddi) {
+    Ddi::Options options{settings.ddi_tenant, settings.ddi_confirmation};
+    out.push_back(std::make_unique<Ddi>(std::move(options), settings.ddi_memory));
+  }
   return out;
 }
 

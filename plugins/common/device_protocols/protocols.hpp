@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "common/device_protocols/ddi/memory.hpp"
 #include "common/device_protocols/protocol.hpp"
 
 namespace otagate::plugins::devices {
@@ -22,6 +23,10 @@ struct Settings {
   // What a device's flash takes: every block but the last is a multiple of it.
   std::uint32_t write_size = 4;
   std::string ddi_tenant = "DEFAULT";
+  // DDI clients are asked for their consent to each update (confirmationBase).
+  bool ddi_confirmation = false;
+  // Shared by all copies of these settings: a carrier of several threads has a device's requests on any.
+  std::shared_ptr<ddi::Memory> ddi_memory = std::make_shared<ddi::Memory>();
   // A device may ask for its answer to be held back until there is something to do, but no longer than this:
   // below the idle timeout of the carrier.
   std::uint64_t max_poll_ms = 55'000;

@@ -219,11 +219,15 @@ typedef struct otagate_redirect {
 
 /* ------------------------------------------------------------------ devices, offers, attempts */
 
+/* The device has not been started anew since it was last heard of: that it still runs what it ran before
+ * says nothing about the update it is in the middle of (since 1.1). */
+#define OTAGATE_CHECK_IN_MIDWAY 1u
+
 /* "I am X, I run V." Component versions follow by `versions`, packed as "component\0version\0";
  * an image hash may stand for a version as "component\0sha256:<hex>\0". */
 typedef struct otagate_check_in {
   uint32_t size;
-  uint32_t flags;          /* 0 */
+  uint32_t flags;          /* OTAGATE_CHECK_IN_* */
   uint64_t principal;
   otagate_str device;
   otagate_str type;

@@ -39,9 +39,7 @@ Exchange::Exchange(Asker asker, Read read, Gateway& gateway, Respond respond)
       gateway_(gateway),
       respond_(std::move(respond)) {}
 
-// In the middle of a transfer a device still runs what it ran, and was not started anew: its version says
-// nothing. Told again, it could be taken for that of a device which has swapped and come back with the old
-// one.
+// In the middle of a transfer: it was not started anew, so what it runs says nothing about the update.
 bool Exchange::transferring() const {
   return status_.update && status_.update->offset > 0 && status_.update->version != status_.version;
 }
@@ -50,7 +48,7 @@ std::string Exchange::wire() const { return wire_version(part().version); }
 
 void Exchange::start() {
   // What an alias stands for only the offer says: so first it is asked for, without a version.
-  if (transferring() || looks_like_alias(status_.version)) return check_in({}, 0, &Exchange::looked);
+  if (looks_like_alias(status_.version)) return check_in({}, 0, &Exchange::looked);
   check_in(version_text(status_.version), asker_.held_ms, &Exchange::checked_in);
 }
 
@@ -62,6 +60,7 @@ void Exchange::check_in(std::string version, std::uint64_t held_ms, void (Exchan
   who.address = asker_.address;
   who.acting_for = asker_.acting_for;
   who.deadline_ms = held_ms;
+  who.midway = transferring();
   if (!version.empty()) who.versions.emplace_back(asker_.component, std::move(version));
   asked_ = std::chrono::steady_clock::now();
   gateway_.check_in(who, [self = shared_from_this(), then](Offered offered) {
@@ -71,17 +70,12 @@ void Exchange::check_in(std::string version, std::uint64_t held_ms, void (Exchan
 }
 
 void Exchange::looked(Offered offered) {
-  const bool alias = looks_like_alias(status_.version);
   if (offered.value) {
-    if (alias) {
-      for (const auto& part : offered.value.parts) {
-        if (wire_version(part.version) == status_.version)
-          return check_in(part.version, asker_.held_ms, &Exchange::checked_in);
-      }
-    }
+    const auto& version = offered.value.parts.empty() ? std::string() : offered.value.parts.front().version;
+    if (wire_version(version) == status_.version)
+      return check_in(version, asker_.held_ms, &Exchange::checked_in);
     return checked_in(std::move(offered));
   }
-  if (!alias) return check_in(version_text(status_.version), asker_.held_ms, &Exchange::checked_in);
   if (asker_.held_ms != 0) return check_in({}, asker_.held_ms, &Exchange::checked_in);
   checked_in(std::move(offered));
 }
@@ -96,27 +90,20 @@ void Exchange::checked_in(Offered offered) {
     return idle(held ? 0 : std::max<std::uint64_t>(offered.value.next_after_ms, 1));
   }
   offer_ = std::move(offered.value);
-  const auto mine = std::find_if(offer_.parts.begin(), offer_.parts.end(), [&](const sdk::OfferPart& one) {
-    return one.component.empty() || one.component == asker_.component;
-  });
-  if (mine == offer_.parts.end())
-    return give_up(0, "this device speaks the Drogue protocol, which updates one component, here '" +
-                          asker_.component + "'; the deployment has none of that name");
-  part_ = static_cast<std::size_t>(mine - offer_.parts.begin());
+  // The first part is what the attempt is at; what comes after it is offered once that is done.
+  if (offer_.parts.empty()) return wait(kNextMs);
+  if (!part().component.empty() && part().component != asker_.component)
+    return give_up("this device speaks the Drogue protocol, which updates one component, here '" +
+                   asker_.component + "', and the next of its deployment is '" + part().component + "'");
   act();
 }
 
 void Exchange::act() {
-  if (same_version(part().version, version_text(status_.version)) || wire() == status_.version) {
-    if (offer_.parts.size() > 1)
-      return give_up(static_cast<std::uint32_t>(part_ == 0 ? 1 : 0),
-                     "this device speaks the Drogue protocol, which updates one component, here '" +
-                         asker_.component + "'; the other parts of the deployment cannot reach it");
+  if (same_version(part().version, version_text(status_.version)) || wire() == status_.version)
     return idle(kNextMs);
-  }
   const std::uint64_t size = part().size;
   if (size != OTAGATE_SIZE_UNKNOWN && size > std::numeric_limits<std::uint32_t>::max())
-    return give_up(static_cast<std::uint32_t>(part_), "the Drogue protocol cannot carry more than 4 GiB");
+    return give_up("the Drogue protocol cannot carry more than 4 GiB");
   const bool same =
       status_.update && (status_.update->version == wire() || status_.update->version == part().version);
   const std::uint32_t offset = same ? status_.update->offset : 0;
@@ -154,7 +141,7 @@ void Exchange::read_block(std::uint64_t size, std::uint32_t offset, std::uint32_
 void Exchange::finish(std::uint64_t size) {
   // Said with the first swap. A device whose answer was lost asks again and gets it again, but that is no
   // sign that it gets anywhere: the time it has to apply goes on.
-  const std::string token = "swap:" + std::to_string(part_);
+  const std::string token = "swap:" + wire();
   if (offer_.resume_token == token) return swap();
   report(OTAGATE_ATTEMPT_DOWNLOADED, size, {}, [self = shared_from_this(), size, token](bool go_on) {
     if (!go_on || self->offer_.download_only) return self->wait(kNextMs);
@@ -173,11 +160,10 @@ void Exchange::swap() {
   answer(std::move(out));
 }
 
-void Exchange::give_up(std::uint32_t index, std::string message) {
+void Exchange::give_up(const std::string& message) {
   sdk::Progress progress;
   progress.attempt = offer_.attempt;
   progress.state = OTAGATE_ATTEMPT_FAILED;
-  progress.part = index;
   progress.message = message;
   progress.principal = asker_.principal;
   progress.device = asker_.device;
@@ -185,12 +171,11 @@ void Exchange::give_up(std::uint32_t index, std::string message) {
                     [self = shared_from_this()](const sdk::Outcome<std::uint32_t>&) { self->idle(kNextMs); });
 }
 
-void Exchange::report(std::uint32_t state, std::uint64_t offset, std::string token,
+void Exchange::report(std::uint32_t state, std::uint64_t offset, const std::string& token,
                       std::function<void(bool go_on)> then) {
   sdk::Progress progress;
   progress.attempt = offer_.attempt;
   progress.state = state;
-  progress.part = static_cast<std::uint32_t>(part_);
   progress.offset = offset;
   progress.resume_token = token;
   progress.principal = asker_.principal;
@@ -199,7 +184,8 @@ void Exchange::report(std::uint32_t state, std::uint64_t offset, std::string tok
   gateway_.progress(progress, [self = shared_from_this(), must,
                                then = std::move(then)](const sdk::Outcome<std::uint32_t>& told) {
     if (told) return then(told.value != OTAGATE_STOP);
-    if (told.status == OTAGATE_NOT_FOUND) return then(false);
+    if (told.status == OTAGATE_NOT_FOUND || told.status == OTAGATE_PRECONDITION)
+      return then(false);  // it is over
     // How far a download is may get lost; that the device swaps may not.
     if (!must && try_later(told.status)) return then(true);
     self->refuse(told.status, told.retry_after_ms, told.message);

@@ -49,8 +49,8 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   void read_block(std::uint64_t size, std::uint32_t offset, std::uint32_t length);
   void finish(std::uint64_t size);
   void swap();
-  void give_up(std::uint32_t part, std::string message);
-  void report(std::uint32_t state, std::uint64_t offset, std::string token,
+  void give_up(const std::string& message);
+  void report(std::uint32_t state, std::uint64_t offset, const std::string& token,
               std::function<void(bool go_on)> then);
   // Nothing to be done now. The next status after that time; 0: at once.
   void idle(std::uint64_t next_after_ms);
@@ -59,7 +59,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   void answer(Command command);
 
   bool transferring() const;
-  const sdk::OfferPart& part() const { return offer_.parts[part_]; }
+  const sdk::OfferPart& part() const { return offer_.parts.front(); }
   std::string wire() const;
 
   const Asker asker_;
@@ -68,7 +68,6 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   Gateway& gateway_;
   Respond respond_;
   sdk::Offer offer_;
-  std::size_t part_ = 0;
   std::chrono::steady_clock::time_point asked_;
 };
 

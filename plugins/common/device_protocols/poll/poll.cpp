@@ -73,6 +73,7 @@ struct Said {
   sdk::Pairs versions{};
   sdk::Pairs attributes{};
   std::uint64_t wait_s = 0;
+  bool midway = false;
 };
 
 std::string add(sdk::Pairs& to, std::string_view key, std::string_view value, const std::string& what) {
@@ -104,6 +105,9 @@ std::string read_query(const Request& request, Said& out) {
       const auto seconds = parse_number(value, kMaxWaitS);
       if (!seconds) return "wait is a number of seconds, at most 86400";
       out.wait_s = *seconds;
+    } else if (name == "midway") {
+      if (value != "0" && value != "1") return "midway is 0 or 1";
+      out.midway = value == "1";
     }
     if (!problem.empty()) return problem;
   }
@@ -128,6 +132,8 @@ void report(const Request& request, Gateway& gateway, Respond respond) {
   const bool failed = progress.state == OTAGATE_ATTEMPT_FAILED;
   gateway.progress(
       progress, [respond = std::move(respond), deployment, failed](const sdk::Outcome<std::uint32_t>& told) {
+        if (told.status == OTAGATE_PRECONDITION)
+          return respond(problem(410, told.message.empty() ? "the deployment is over" : told.message));
         if (told.status == OTAGATE_NOT_FOUND)
           return respond(problem(404, "this device has no deployment " + deployment +
                                           ": it is over, or was never its own; ask for its update again"));
@@ -164,6 +170,7 @@ void Poll::update(const Request& request, Gateway& gateway, Respond respond) con
   who.address = request.peer;
   who.versions = std::move(said.versions);
   who.attributes = std::move(said.attributes);
+  who.midway = said.midway;
   who.deadline_ms = std::min(said.wait_s * 1000, max_poll_ms_);
   gateway.check_in(who, [respond = std::move(respond),
                          base_url = std::string(request.base_url)](const sdk::Outcome<sdk::Offer>& offered) {

@@ -1,0 +1,32 @@
+#include "common/device_protocols/ddi/memory.hpp"
+
+namespace otagate::plugins::devices::ddi {
+
+Remembered Memory::get(std::string_view device) {
+  const std::scoped_lock lock(mutex_);
+  const auto found = by_device_.find(device);
+  return found == by_device_.end() ? Remembered() : found->second->second;
+}
+
+void Memory::update(std::string_view device, const std::function<void(Remembered&)>& change) {
+  const std::scoped_lock lock(mutex_);
+  auto found = by_device_.find(device);
+  if (found == by_device_.end()) {
+    entries_.emplace_front(std::string(device), Remembered());
+    found = by_device_.emplace(entries_.front().first, entries_.begin()).first;
+    if (entries_.size() > most_) {
+      by_device_.erase(entries_.back().first);
+      entries_.pop_back();
+    }
+  } else {
+    entries_.splice(entries_.begin(), entries_, found->second);
+  }
+  change(found->second->second);
+}
+
+std::size_t Memory::size() const {
+  const std::scoped_lock lock(mutex_);
+  return entries_.size();
+}
+
+}  // namespace otagate::plugins::devices::ddi
