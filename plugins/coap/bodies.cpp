@@ -5,7 +5,8 @@
 namespace otagate::coap {
 
 Bodies::Outcome Bodies::add(const Peer& peer, std::uint64_t what, const Block& block,
-                            std::span<const std::uint8_t> payload, Clock::time_point now, std::string& whole) {
+                            std::span<const std::uint8_t> payload, Clock::time_point now,
+                            std::string& whole) {
   const std::size_t offset = static_cast<std::size_t>(block.number) << (block.szx + 4);
   const std::size_t size = block_bytes(block.szx);
   const bool fits = block.more ? payload.size() == size : payload.size() <= size;

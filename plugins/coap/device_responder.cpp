@@ -149,7 +149,8 @@ void Responder::send_late() {
     }
     const auto type = it->held ? COAP_MESSAGE_ACK : it->confirmable ? COAP_MESSAGE_CON : COAP_MESSAGE_NON;
     const auto mid = it->held ? it->exchange->mid : coap_new_message_id(it->session);
-    auto* pdu = coap_pdu_init(type, COAP_EMPTY_CODE, mid, answered ? coap_session_max_pdu_size(it->session) : 0);
+    auto* pdu =
+        coap_pdu_init(type, COAP_EMPTY_CODE, mid, answered ? coap_session_max_pdu_size(it->session) : 0);
     if (pdu != nullptr && answered) {
       coap_add_token(pdu, it->token.size(), it->token.data());
       answer_device(*it->exchange, it->token.size(), it->session, pdu);
@@ -171,8 +172,9 @@ void Responder::answer_device(const Exchange& exchange, std::size_t token_size, 
   Reply reply{.code = answer.code, .max_age = answer.max_age, .command = answer.command};
   if (answer.code == code_of(5, 3)) ++counters_.not_ready;
   if (exchange.block1) {
-    reply.block1 = Block{
-        .number = exchange.block1->number, .more = answer.code == code_of(2, 31), .szx = exchange.block1->szx};
+    reply.block1 = Block{.number = exchange.block1->number,
+                         .more = answer.code == code_of(2, 31),
+                         .szx = exchange.block1->szx};
   }
   if (!answer.body) return write_reply(reply, std::nullopt, session, response);
   const auto& body = *answer.body;

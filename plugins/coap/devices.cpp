@@ -37,7 +37,8 @@ class Hasher {
 };
 
 std::uint64_t number_of(const std::optional<Block>& block) {
-  return block ? std::uint64_t{block->number} << 8 | (block->more ? 128U : 0U) | block->szx : ~std::uint64_t{0};
+  return block ? std::uint64_t{block->number} << 8 | (block->more ? 128U : 0U) | block->szx
+               : ~std::uint64_t{0};
 }
 
 std::string digest_of(std::span<const std::uint8_t> bytes) {
@@ -175,7 +176,8 @@ void Devices::sign_in(const std::shared_ptr<Work>& work, bool without_applicatio
                                work->authorization.size());
   auto digest = digest_of(bytes);
   const auto epoch = gateway_.epoch();
-  if (const auto known = principals_.find(digest); known != principals_.end() && known->second.epoch == epoch) {
+  if (const auto known = principals_.find(digest);
+      known != principals_.end() && known->second.epoch == epoch) {
     return hand_over(work, known->second.principal);
   }
   const auto parsed = plugins::parse_authorization(work->authorization);

@@ -27,7 +27,8 @@ void Exchanges::put(const ExchangePtr& exchange) {
 }
 
 void Exchanges::keep(const Exchange& exchange) {
-  std::erase_if(kept_, [&](const Kept& one) { return one.peer == exchange.peer && one.what == exchange.what; });
+  std::erase_if(kept_,
+                [&](const Kept& one) { return one.peer == exchange.peer && one.what == exchange.what; });
   if (kept_.size() >= kMaxKept) kept_.pop_back();
   kept_.push_front({exchange.peer, exchange.what, *exchange.answer, exchange.at});
 }

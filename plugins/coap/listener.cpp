@@ -87,9 +87,8 @@ void Listener::run() {
       next_tick = now + kTick;
     }
     // Nothing to let go of and nothing to report: sleep until there is work.
-    const bool ticks =
-        stopping_ || responder_->routes().busy() || responder_->devices().busy() ||
-        responder_->counters().requests != reported_.requests;
+    const bool ticks = stopping_ || responder_->routes().busy() || responder_->devices().busy() ||
+                       responder_->counters().requests != reported_.requests;
     auto wake = std::min(ticks ? next_tick : Clock::time_point::max(), responder_->wake());
     if (!bound_) wake = std::min(wake, next_bind_);
     wait_for_work(wake);

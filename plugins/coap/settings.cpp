@@ -130,7 +130,8 @@ Settings Settings::from(const sdk::Host& host) {
   protocols.poll = host.option("poll").boolean(false);
   protocols.ddi = host.option("ddi").boolean(false);
   protocols.ddi_tenant = host.option("ddi_tenant").string(protocols.ddi_tenant);
-  protocols.write_size = static_cast<std::uint32_t>(within(host.option("write_size"), "write_size", 4, 1, 512));
+  protocols.write_size =
+      static_cast<std::uint32_t>(within(host.option("write_size"), "write_size", 4, 1, 512));
   protocols.max_block = carried(settings.max_szx);
   for (const auto& [type, szx] : settings.max_szx_of_type) {
     protocols.max_block_of_type.emplace(type, carried(std::min(szx, settings.max_szx)));

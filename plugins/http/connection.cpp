@@ -96,7 +96,8 @@ void Connection::on_ready(std::uint32_t epoll_events) {
     case State::kSending: return pump();
     case State::kHandling:
       if ((epoll_events & (EPOLLERR | EPOLLHUP)) != 0) return close();
-      // He sends no more: he has gone, or has only closed his half. The latter gets an answer that comes soon.
+      // He sends no more: he has gone, or has only closed his half. The latter gets an answer that comes
+      // soon.
       left_ms_ = worker_.loop().now_ms();
       return set_state(State::kHandling, 0);
     case State::kAsking:

@@ -76,7 +76,8 @@ class Connection final : public Watcher {
    public:
     explicit Asker(Connection& connection) : connection_(connection) {}
     void check_in(const sdk::CheckIn& who, std::function<void(sdk::Outcome<sdk::Offer>)> done) override;
-    void progress(const sdk::Progress& report, std::function<void(sdk::Outcome<std::uint32_t>)> done) override;
+    void progress(const sdk::Progress& report,
+                  std::function<void(sdk::Outcome<std::uint32_t>)> done) override;
     void read(std::uint64_t principal, std::uint64_t firmware, std::uint64_t offset, std::uint32_t length,
               std::function<void(sdk::Outcome<std::string>)> done) override;
     void old_digests(std::uint64_t principal, std::uint64_t firmware,
@@ -175,11 +176,11 @@ class Connection final : public Watcher {
   std::string held_head_;  // copy while the host is asked
   std::uint64_t began_ms_ = 0;
   std::uint64_t left_ms_ = 0;  // in kHandling: since when the peer sends no more; 0: he may
-  unsigned rounds_ = 0;  // of serve()
+  unsigned rounds_ = 0;        // of serve()
   bool http_1_1_ = true;
   bool keep_alive_ = true;
   bool unread_body_ = false;
-  std::unique_ptr<BodyReader> body_;  // in kBody only
+  std::unique_ptr<BodyReader> body_;                      // in kBody only
   const plugins::devices::Protocol* protocol_ = nullptr;  // that takes a request which changes something
   std::string request_body_;                              // for it
   std::size_t body_held_ = 0;                             // bytes that the worker counts for it
@@ -193,7 +194,7 @@ class Connection final : public Watcher {
   std::string authorization_;  // the value that principal_ stands for; empty: none was sent
   std::uint64_t authorization_epoch_ = 0;
   std::uint64_t principal_ = 0;
-  PrincipalPtr who_;          // the same; null: anonymous
+  PrincipalPtr who_;           // the same; null: anonymous
   bool user_retried_ = false;  // the credential is being asked for without its "@application"
   EntryPtr entry_;
   sdk::Reader reader_;

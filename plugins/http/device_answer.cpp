@@ -29,9 +29,8 @@ std::string lower(std::string_view text) {
 }
 
 bool is_framing(std::string_view name) {
-  constexpr std::array<std::string_view, 7> kFraming = {"connection", "content-length", "date",
-                                                        "keep-alive", "trailer",        "transfer-encoding",
-                                                        "upgrade"};
+  constexpr std::array<std::string_view, 7> kFraming = {
+      "connection", "content-length", "date", "keep-alive", "trailer", "transfer-encoding", "upgrade"};
   return std::find(kFraming.begin(), kFraming.end(), lower(name)) != kFraming.end();
 }
 

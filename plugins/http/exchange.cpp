@@ -56,7 +56,8 @@ std::string document_tag(std::string_view body) {
 
 void Connection::serve(const Request& request) {
   if (++rounds_ > kMaxRounds) return refuse(Problem{503, "the catalog is changing just now; ask again", 1});
-  if (request.method == Method::kUnknown) return refuse(Problem{501, "this server has GET, HEAD, POST, PUT and DELETE", 0});
+  if (request.method == Method::kUnknown)
+    return refuse(Problem{501, "this server has GET, HEAD, POST, PUT and DELETE", 0});
   if (!only_reads(request.method) && protocol_ == nullptr) {
     return refuse(Problem{405, "this resource has GET and HEAD only", 0});
   }

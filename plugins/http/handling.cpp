@@ -28,7 +28,8 @@ const Problem kProtocolFailed{500, "the gateway failed; its log says why", 0};
 
 // The protocol answers now or later. Until then the connection reads nothing, and a peer who closes it is
 // noticed.
-void Connection::hand_over(const Request& request, Target target, const plugins::devices::Protocol& protocol) {
+void Connection::hand_over(const Request& request, Target target,
+                           const plugins::devices::Protocol& protocol) {
   const Options& options = worker_.server().options();
   const std::string type = media_type(request.content_type);
   sockaddr_storage local{};
@@ -91,13 +92,14 @@ void Connection::abandon(const Problem& problem) {
 
 // ------------------------------------------------------------------ what a protocol asks for
 
-void Connection::Asker::check_in(const sdk::CheckIn& who, std::function<void(sdk::Outcome<sdk::Offer>)> done) {
+void Connection::Asker::check_in(const sdk::CheckIn& who,
+                                 std::function<void(sdk::Outcome<sdk::Offer>)> done) {
   Worker& worker = connection_.worker_;
   auto wanted = while_waited_for(std::move(done));
   worker.call_started();
   // Not through the worker's gateway: a long wait is cancelled when its peer goes.
-  connection_.call_ =
-      worker.server().host().check_in(who, [this, &worker, serial = connection_.serial_, wanted](sdk::Outcome<sdk::Offer> outcome) {
+  connection_.call_ = worker.server().host().check_in(
+      who, [this, &worker, serial = connection_.serial_, wanted](sdk::Outcome<sdk::Offer> outcome) {
         worker.loop().post([this, &worker, serial, wanted, result = std::move(outcome)]() mutable {
           if (connection_.handles(serial)) connection_.call_ = 0;
           wanted(std::move(result));

@@ -14,7 +14,7 @@ namespace otagate::http {
 enum class Method {
   kGet,
   kHead,
-  kPost,     // this and the next two: for device protocols only, 405 elsewhere
+  kPost,  // this and the next two: for device protocols only, 405 elsewhere
   kPut,
   kDelete,
   kKnown,    // another method of RFC 9110 or of a registry: 405

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <array>
 
-#include "common/catalog_json/catalog_json.hpp"
 #include "common/authorization/authorization.hpp"
+#include "common/catalog_json/catalog_json.hpp"
 #include "http/conditions.hpp"
 
 namespace otagate::http {

@@ -52,10 +52,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (problem->status < 400 || problem->message.empty()) std::abort();
     return 0;
   }
-  for (const std::string_view part :
-       {request.target, request.host, request.content_type, request.accept, request.authorization, request.range, request.conditions.if_match,
-        request.conditions.if_none_match, request.conditions.if_modified_since,
-        request.conditions.if_unmodified_since, request.conditions.if_range}) {
+  for (const std::string_view part : {request.target, request.host, request.content_type, request.accept,
+                                      request.authorization, request.range, request.conditions.if_match,
+                                      request.conditions.if_none_match, request.conditions.if_modified_since,
+                                      request.conditions.if_unmodified_since, request.conditions.if_range}) {
     must_lie_within(part, head);
   }
   if (request.has_body) must_read_body_in_bounds(head, bytes.substr(head_size));
@@ -64,7 +64,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       if (segment.empty() || segment == "." || segment == ".." || !http::valid_text(segment)) std::abort();
     }
   }
-  if (request.authorization.data() != nullptr) (void)otagate::plugins::parse_authorization(request.authorization);
+  if (request.authorization.data() != nullptr)
+    (void)otagate::plugins::parse_authorization(request.authorization);
   // What names this listener in the URLs that devices are given ends neither the URL's authority nor a line.
   if (http::valid_host(request.host) && request.host.find_first_of("/?#@ \r\n\t\\") != std::string_view::npos)
     std::abort();

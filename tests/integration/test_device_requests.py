@@ -9,7 +9,7 @@ import time
 import pytest
 
 from support import coap
-from support.clients import coap_client_path, curl, run
+from support.clients import coap_client_path, curl, image, run
 from support.coap import BLOCK2, CON, CONTENT_FORMAT, ECHO, NON, Endpoint, Message, block, path_options
 from support.net import eventually
 
@@ -199,6 +199,34 @@ def test_a_stop_does_not_wait_for_held_answers(make_site):
         assert peer.recv(2048).startswith(b"HTTP/1.1 503 ")
         gateway.stop()
         assert time.monotonic() - begin < 10
+
+
+def test_a_plain_download_by_a_device_moves_its_attempt(make_site, tmp_path):
+    """As nRF Connect's FOTA library does it: ranges of the image, and no word about an update."""
+    gateway = make_site(credentials=[one_device(tmp_path)], anonymous=False)
+    body = image(200_000)
+    (tmp_path / "firmware/sensor").mkdir()
+    (tmp_path / "firmware/sensor/app-1.1.0.bin").write_bytes(body)
+    who = {"Authorization": basic("sensor-1", "pw-one-very-secret-word")}
+    path = "/firmware/app/1.1.0/sensor"
+    eventually(lambda: gateway.get(path, who, method="HEAD").status == 200, 20, what="the firmware")
+    assert ask(gateway, "POST", "/v1/dfu", STATUS, **who)[0].status == 200
+    gateway.api("/deployments", "POST", {"parts": [{"name": "app", "version": "1.1.0", "type": "sensor"}],
+                                         "target": {"devices": ["sensor-1"]}})
+
+    def attempt(state):
+        found = gateway.api("/devices/sensor-1/attempts")["items"]
+        return found and found[0]["state"] == state
+
+    with contextlib.closing(gateway.http()) as connection:
+        got = b""
+        while len(got) < len(body):
+            if len(got) == 65536:
+                eventually(lambda: attempt("downloading"), 10, what="the attempt under way")
+            connection.request("GET", path, headers={**who, "Range": f"bytes={len(got)}-{len(got) + 2047}"})
+            got += connection.getresponse().read()
+    assert got == body
+    eventually(lambda: attempt("downloaded"), 10, what="the attempt downloaded")
 
 
 # ------------------------------------------------------------------ CoAP

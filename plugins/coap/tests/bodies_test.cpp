@@ -15,7 +15,8 @@ class BodiesTest : public testing::Test {
                       std::uint16_t port = 1) {
     peer.port = port;
     const auto* bytes = reinterpret_cast<const std::uint8_t*>(text.data());
-    return bodies.add(peer, what, Block{.number = number, .more = more, .szx = 0}, {bytes, text.size()}, now, whole);
+    return bodies.add(peer, what, Block{.number = number, .more = more, .szx = 0}, {bytes, text.size()}, now,
+                      whole);
   }
 
   Bodies bodies;

@@ -24,14 +24,15 @@ TEST(CodeOfStatus, SuccessGoesByMethodAndBody) {
 
 TEST(CodeOfStatus, ErrorsKeepTheirNumberWhereCoapHasIt) {
   const std::pair<int, std::uint8_t> cases[] = {
-      {400, code_of(4, 0)},  {401, code_of(4, 1)},   {403, code_of(4, 3)},  {404, code_of(4, 4)},
-      {405, code_of(4, 5)},  {406, code_of(4, 6)},   {409, code_of(4, 9)},  {410, code_of(4, 4)},
-      {412, code_of(4, 12)}, {413, code_of(4, 13)},  {415, code_of(4, 15)}, {422, code_of(4, 22)},
-      {429, code_of(4, 29)}, {418, code_of(4, 0)},   {499, code_of(4, 0)},  {500, code_of(5, 0)},
-      {501, code_of(5, 1)},  {502, code_of(5, 2)},   {503, code_of(5, 3)},  {504, code_of(5, 4)},
-      {507, code_of(5, 0)},  {307, code_of(5, 0)},   {0, code_of(5, 0)},    {-1, code_of(5, 0)},
+      {400, code_of(4, 0)},  {401, code_of(4, 1)},  {403, code_of(4, 3)},  {404, code_of(4, 4)},
+      {405, code_of(4, 5)},  {406, code_of(4, 6)},  {409, code_of(4, 9)},  {410, code_of(4, 4)},
+      {412, code_of(4, 12)}, {413, code_of(4, 13)}, {415, code_of(4, 15)}, {422, code_of(4, 22)},
+      {429, code_of(4, 29)}, {418, code_of(4, 0)},  {499, code_of(4, 0)},  {500, code_of(5, 0)},
+      {501, code_of(5, 1)},  {502, code_of(5, 2)},  {503, code_of(5, 3)},  {504, code_of(5, 4)},
+      {507, code_of(5, 0)},  {307, code_of(5, 0)},  {0, code_of(5, 0)},    {-1, code_of(5, 0)},
   };
-  for (const auto& [status, code] : cases) EXPECT_EQ(code_of_status(status, Method::post, true), code) << status;
+  for (const auto& [status, code] : cases)
+    EXPECT_EQ(code_of_status(status, Method::post, true), code) << status;
 }
 
 TEST(ContentFormat, NumbersAndMediaTypesAgree) {

@@ -106,7 +106,8 @@ TEST_F(DevicesTest, ALateAnswerIsNews) {
   exchange->late = true;
   EXPECT_FALSE(devices.take_news());
   ASSERT_EQ(script.waiting.size(), 1U);
-  script.waiting.front()(proto::Response{.status = 202, .content_type = {}, .headers = {}, .body = {}, .command = {}});
+  script.waiting.front()(
+      proto::Response{.status = 202, .content_type = {}, .headers = {}, .body = {}, .command = {}});
   ASSERT_TRUE(exchange->answer);
   EXPECT_EQ(exchange->answer->code, code_of(2, 4));
   EXPECT_TRUE(devices.take_news());

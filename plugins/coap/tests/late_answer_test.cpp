@@ -59,8 +59,9 @@ class LateAnswerTest : public testing::Test {
     responder.reset();
   }
 
-  void tell(const Datagram& message) { ASSERT_EQ(send(client, message.data(), message.size(), 0),
-                                                 static_cast<ssize_t>(message.size())); }
+  void tell(const Datagram& message) {
+    ASSERT_EQ(send(client, message.data(), message.size(), 0), static_cast<ssize_t>(message.size()));
+  }
   // As the listener's loop does, until `done` or `limit`.
   template <class Done>
   bool run_until(Done done, milliseconds limit) {
@@ -91,11 +92,8 @@ class LateAnswerTest : public testing::Test {
     ASSERT_FALSE(script.waiting.empty());
     auto respond = std::move(script.waiting.front());
     script.waiting.pop_front();
-    respond(proto::Response{.status = 200,
-                            .content_type = "application/cbor",
-                            .headers = {},
-                            .body = body,
-                            .command = "dfu"});
+    respond(proto::Response{
+        .status = 200, .content_type = "application/cbor", .headers = {}, .body = body, .command = "dfu"});
   }
   bool asked(std::size_t times) {
     return run_until([&] { return script.seen.size() >= times; }, milliseconds(2000));

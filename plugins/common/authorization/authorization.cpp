@@ -45,8 +45,7 @@ tl::expected<Authorization, std::string> parse_authorization(std::string_view va
   std::string_view rest = space == std::string_view::npos ? std::string_view{} : value.substr(space + 1);
   while (rest.starts_with(' ')) rest.remove_prefix(1);
   Authorization out;
-  if (is_scheme(scheme, "bearer") || is_scheme(scheme, "targettoken") ||
-      is_scheme(scheme, "gatewaytoken")) {
+  if (is_scheme(scheme, "bearer") || is_scheme(scheme, "targettoken") || is_scheme(scheme, "gatewaytoken")) {
     if (rest.empty() || rest.size() > kMaxSecret || rest.find(' ') != std::string_view::npos) {
       return refused("the token is empty or not one word: send 'Authorization: Bearer <token>'");
     }

@@ -31,8 +31,7 @@ class DownloadTracker::Track {
     who.device = self->device_;
     who.type = self->type_;
     who.address = address;
-    self->gateway_.check_in(
-        who, [self](const sdk::Outcome<sdk::Offer>& outcome) { granted(self, outcome); });
+    self->gateway_.check_in(who, [self](const sdk::Outcome<sdk::Offer>& outcome) { granted(self, outcome); });
   }
 
   static void sent(const TrackPtr& self, std::uint64_t end, std::uint64_t now_ms) {

@@ -19,10 +19,10 @@ namespace otagate::plugins {
 class DownloadTracker {
  public:
   static constexpr std::size_t kMaxTracks = 1024;
-  static constexpr std::uint64_t kStep = 65536;           // bytes between two reports, and
-  static constexpr std::uint64_t kPauseMs = 2000;         // time, whichever comes later;
-  static constexpr std::uint64_t kMostPauseMs = 10'000;   // but a slow download keeps its lease
-  static constexpr std::uint64_t kAskAgainMs = 10'000;    // after a check-in without an offer for it
+  static constexpr std::uint64_t kStep = 65536;          // bytes between two reports, and
+  static constexpr std::uint64_t kPauseMs = 2000;        // time, whichever comes later;
+  static constexpr std::uint64_t kMostPauseMs = 10'000;  // but a slow download keeps its lease
+  static constexpr std::uint64_t kAskAgainMs = 10'000;   // after a check-in without an offer for it
 
   // What is being downloaded by whom. Borrowed for the call.
   struct Download {

@@ -45,8 +45,9 @@ TEST(ValidHost, TakesNamesAndAddressesOnly) {
     EXPECT_TRUE(valid_host(host)) << host;
   }
   for (const char* host :
-       {"", ":80", "a:", "a:0", "a:65536", "a:080808", "a:8x", "a/b", "a@b", "a b", "a\tb", "a\r\nX: y", "a?b",
-        "a#b", "a\\b", "a%2fb", "[::1", "::1", "[::1]x", "[::1%25eth0]", "[zz]", ".", "-a", "a,b", "\xc3\xa4"}) {
+       {"",       ":80",          "a:",        "a:0", "a:65536", "a:080808", "a:8x",    "a/b",  "a@b",
+        "a b",    "a\tb",         "a\r\nX: y", "a?b", "a#b",     "a\\b",     "a%2fb",   "[::1", "::1",
+        "[::1]x", "[::1%25eth0]", "[zz]",      ".",   "-a",      "a,b",      "\xc3\xa4"}) {
     EXPECT_FALSE(valid_host(host)) << host;
   }
   EXPECT_FALSE(valid_host(std::string(256, 'a')));

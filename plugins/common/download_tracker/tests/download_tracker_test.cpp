@@ -28,8 +28,7 @@ class ScriptedGateway final : public devices::Gateway {
     pending.push_back([done = std::move(done), out] { done(out); });
   }
   void progress(const sdk::Progress& report, std::function<void(sdk::Outcome<std::uint32_t>)> done) override {
-    reports.push_back(
-        {report.attempt, report.state, report.part, report.offset, std::string(report.device)});
+    reports.push_back({report.attempt, report.state, report.part, report.offset, std::string(report.device)});
     sdk::Outcome<std::uint32_t> out;
     out.status = status;
     out.value = answer;
