@@ -4,12 +4,14 @@ import base64
 import contextlib
 import re
 import socket
+import time
 
 import pytest
 
 from support import coap
 from support.clients import coap_client_path, curl, run
 from support.coap import BLOCK2, CON, CONTENT_FORMAT, ECHO, NON, Endpoint, Message, block, path_options
+from support.net import eventually
 
 STATUS = bytes.fromhex("a40045312e302e300119020002f603f6")  # version 1.0.0, mtu 512
 BLOCK1, AUTHORIZATION, COMMAND = 27, 4209, 4210
@@ -88,7 +90,7 @@ def test_a_device_asks_and_there_is_nothing_to_do(make_site, tmp_path):
     assert answer.status == 200, body
     assert answer.headers["command"] == "dfu"
     assert answer.headers["Content-Type"] == "application/cbor"
-    assert body[:2] == b"\xa1\x00", "a packed Wait"
+    assert body[:2] == b"\xa1\x01", "a packed Sync: nothing to do"
     status = tmp_path / "status.cbor"
     status.write_bytes(STATUS)
     assert curl("--data-binary", f"@{status}", gateway.url(DFU)) == body
@@ -145,6 +147,60 @@ def test_where_nobody_needs_a_credential_protocols_are_asked_for(make_site):
     assert answer.status == 404
 
 
+def test_a_held_answer_outlives_the_idle_timeout(make_site):
+    gateway = make_site(drogue=True, idle_timeout="1s")
+    begin = time.monotonic()
+    answer, body = ask(gateway, "POST", DFU + "&ct=3", STATUS)
+    assert answer.status == 200, body
+    assert 2.5 < time.monotonic() - begin < 10
+
+
+def test_a_held_answer_keeps_within_the_total_timeout(make_site):
+    gateway = make_site(drogue=True, total_timeout="2s")
+    begin = time.monotonic()
+    answer, body = ask(gateway, "POST", DFU + "&ct=50", STATUS)
+    assert answer.status == 200, body
+    assert time.monotonic() - begin < 5
+
+
+def waiting(gateway):
+    """A connection whose answer is held back."""
+    peer = socket.create_connection(("127.0.0.1", gateway.http_port), timeout=20)
+    peer.sendall(b"POST %s&ct=50 HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s" % (
+        DFU.encode(), len(STATUS), STATUS))
+    gateway.wait_log("device.registered|registered by its first check-in")
+    return peer
+
+
+def test_who_leaves_is_not_waited_for(make_site):
+    gateway = make_site(drogue=True)
+    before = gateway.open_files()
+    peer = waiting(gateway)
+    assert gateway.open_files() > before
+    peer.close()
+    eventually(lambda: gateway.open_files() <= before, 20, what="the connection closed")
+    assert ask(gateway, "POST", DFU, STATUS)[0].status == 200
+
+
+def test_who_has_closed_his_half_gets_an_answer_that_comes_soon(make_site):
+    gateway = make_site(drogue=True)
+    with socket.create_connection(("127.0.0.1", gateway.http_port), timeout=10) as peer:
+        peer.sendall(b"POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s" % (
+            DFU.encode(), len(STATUS), STATUS))
+        peer.shutdown(socket.SHUT_WR)
+        assert peer.recv(2048).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_stop_does_not_wait_for_held_answers(make_site):
+    gateway = make_site(drogue=True)
+    with waiting(gateway) as peer:
+        begin = time.monotonic()
+        gateway.process.terminate()
+        assert peer.recv(2048).startswith(b"HTTP/1.1 503 ")
+        gateway.stop()
+        assert time.monotonic() - begin < 10
+
+
 # ------------------------------------------------------------------ CoAP
 
 
@@ -172,7 +228,7 @@ def test_coap_posts_reach_their_protocol(make_coap, tmp_path):
     assert (answer.status, answer.type) == ("2.05", coap.ACK), answer
     assert answer.option(COMMAND) == b"dfu"
     assert answer.number(CONTENT_FORMAT) == 60
-    assert answer.payload[:2] == b"\xa1\x00"
+    assert answer.payload[:2] == b"\xa1\x01", "a packed Sync: nothing to do"
     assert post(device, DFU, STATUS, (CONTENT_FORMAT, CBOR), type=NON).status == "2.05"
     # libcoap's client, which cuts the body into blocks of 16 bytes here.
     status, out = tmp_path / "status.cbor", tmp_path / "command.cbor"
@@ -259,3 +315,13 @@ def test_coap_protocols_are_asked_for(make_coap):
     _, device = make_coap()
     assert post(device, DFU, STATUS).status == "4.05"
     assert device.get("/v1/devices/sensor-1/update").status == "4.04"
+
+
+def test_a_held_coap_answer_is_one_of_its_own(make_coap):
+    _, device = make_coap(drogue=True)
+    device.socket.settimeout(10)
+    begin = time.monotonic()
+    answer = post(device, DFU + "&ct=3", STATUS)
+    assert (answer.status, answer.type) == ("2.05", CON), answer
+    assert answer.option(COMMAND) == b"dfu"
+    assert 2.5 < time.monotonic() - begin < 10
