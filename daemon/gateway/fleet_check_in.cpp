@@ -143,6 +143,8 @@ bool Fleet::Core::serve_open(const CheckInPtr& request, Device& device) {
   attempt.machine.checked_in(judge(request->in, attempt), now());
   const bool changed = moved(attempt) || attempt.machine.part() != part;
   if (rollout::is_final(attempt.machine.state())) {
+    // A device on trial waits for this answer before it keeps what it runs.
+    request->deadline = 0ms;
     end(attempt);
     return false;
   }
