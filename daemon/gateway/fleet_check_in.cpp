@@ -75,7 +75,6 @@ void Fleet::Core::check_in(const CheckInPtr& request) {
   {
     const std::scoped_lock lock(shared_mutex_);
     ++counts_.check_ins;
-    counts_.devices = devices_.size();
   }
   auto device = admit(*request);
   if (!device) return refuse(request->reply, std::move(device).error());
