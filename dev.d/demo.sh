@@ -112,6 +112,7 @@ anonymous = true
 TXT
 }
 
+# demo_hints DEVICES
 demo_hints() {
   coap="coap-client-notls"
   command -v "$coap" >/dev/null || coap="coap-client"
@@ -125,8 +126,33 @@ demo_hints() {
     curl -o ovmf.bin http://$demo_http/firmware/${big%-*}/${big##*-}
     $coap -o htc.bin coap://$demo_coap/firmware/${small%-*}/${small##*-}
     ./dev otagate status
+$([ "$1" -eq 0 ] || cat <<MORE
+
+  $1 devices of type ath9k-htc check in with version 1.3.0. See them, update them and watch:
+
+    ./dev otagate devices
+    ./dev otagate deploy htc9271 --to type=ath9k-htc --waves 1,50%,100% --wait
+MORE
+)
 
   Ctrl-C stops the gateway.
 
 TXT
+}
+
+# demo_devices BUILD_DIR DEVICES: the gateway, and devices that end with it.
+demo_devices() {
+  "$1/bin/otagated" --config "$demo/otagate.toml" &
+  gateway=$!
+  "$1/bin/otagate-sim" --devices "$2" --url "http://$demo_http" --coap "coap://$demo_coap" \
+    --mix poll=2,drogue-http=1,drogue-coap=1,ddi=1 --type ath9k-htc --version 1.3.0 --prefix demo- \
+    --poll-interval 5s --flash-rate 20000 2>"$demo/devices.log" &
+  fleet=$!
+  trap 'kill "$gateway" "$fleet" 2>/dev/null' INT TERM
+  status=0
+  wait "$gateway" || status=$?
+  # A signal ends the first wait at once, the gateway still drains.
+  while kill -0 "$gateway" 2>/dev/null; do wait "$gateway" || status=$?; done
+  kill "$fleet" 2>/dev/null || true
+  return "$status"
 }

@@ -69,7 +69,7 @@ class DdiDevice final : public Device {
   // What it was about to install is written down in its boot environment, so that it can say how it went.
   void restarted() override { step_ = swapping_ ? Step::tell_end : Step::base; }
 
-  Ask ask(Method method, std::string target, json::value body = {}) const;
+  Ask ask(Method method, std::string target, const json::value& body = {}) const;
   Ask feedback(std::string_view execution, std::string_view finished, std::string_view detail) const;
   Action polled(const Reply& reply);
   Action got_deployment(const Reply& reply);
@@ -91,7 +91,7 @@ class DdiDevice final : public Device {
   bool swapping_ = false;
 };
 
-Ask DdiDevice::ask(Method method, std::string target, json::value body) const {
+Ask DdiDevice::ask(Method method, std::string target, const json::value& body) const {
   Ask made;
   made.method = method;
   made.target = std::move(target);

@@ -74,8 +74,9 @@ struct FirmwareQuery {
 struct FleetView {
   std::uint64_t devices = 0;
   std::uint64_t check_ins = 0;
-  std::uint64_t written = 0;                                // check-ins that had to be
-  std::map<rollout::AttemptState, std::uint64_t> attempts;  // ended ones since the start, open ones now
+  std::uint64_t written = 0;                             // check-ins that had to be
+  std::map<rollout::AttemptState, std::uint64_t> open;   // attempts, now
+  std::map<rollout::AttemptState, std::uint64_t> ended;  // since the start
 };
 
 enum class DeploymentAction { approve, pause, resume, abort, retry };

@@ -135,8 +135,9 @@ void add_fleet(Collector& out, const FleetView& fleet) {
   // Every state always, so that a rate over one has a beginning.
   for (unsigned i = 0; i <= static_cast<unsigned>(rollout::AttemptState::superseded); ++i) {
     const auto state = static_cast<rollout::AttemptState>(i);
-    const auto found = fleet.attempts.find(state);
-    const double count = found == fleet.attempts.end() ? 0 : static_cast<double>(found->second);
+    const auto& counts = rollout::is_final(state) ? fleet.ended : fleet.open;
+    const auto found = counts.find(state);
+    const double count = found == counts.end() ? 0 : static_cast<double>(found->second);
     const Labels labels = {{"state", std::string(rollout::to_string(state))}};
     if (rollout::is_final(state))
       out.counter("otagate_attempts_ended_total", "Attempts at deployments that ended, by how.", count,

@@ -75,7 +75,6 @@ void Fleet::Core::check_in(const CheckInPtr& request) {
   {
     const std::scoped_lock lock(shared_mutex_);
     ++counts_.check_ins;
-    counts_.devices = devices_.size();
   }
   auto device = admit(*request);
   if (!device) return refuse(request->reply, std::move(device).error());
@@ -143,6 +142,8 @@ bool Fleet::Core::serve_open(const CheckInPtr& request, Device& device) {
   attempt.machine.checked_in(judge(request->in, attempt), now());
   const bool changed = moved(attempt) || attempt.machine.part() != part;
   if (rollout::is_final(attempt.machine.state())) {
+    // A device on trial waits for this answer before it keeps what it runs.
+    request->deadline = 0ms;
     end(attempt);
     return false;
   }

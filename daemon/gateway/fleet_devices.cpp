@@ -98,7 +98,10 @@ fleet::Device* Fleet::Core::find_device(std::string_view id) {
 fleet::Device& Fleet::Core::add_device(Device device) {
   const DeviceKey key = device.key;
   by_id_.emplace(device.id, key);
-  return devices_.insert_or_assign(key, std::move(device)).first->second;
+  Device& added = devices_.insert_or_assign(key, std::move(device)).first->second;
+  const std::scoped_lock lock(shared_mutex_);
+  counts_.devices = devices_.size();
+  return added;
 }
 
 void Fleet::Core::save(Device& device) {

@@ -103,6 +103,10 @@ void Fleet::Core::remove_device(const std::string& id, const Fleet::Reply<void>&
   step([key](state::Writer& db) { return state::delete_device(db, key); });
   by_id_.erase(by_id_.find(id));
   devices_.erase(key);
+  {
+    const std::scoped_lock lock(shared_mutex_);
+    counts_.devices = devices_.size();
+  }
   if (token) publish_tokens();
   answer([reply](const Result<void>& durable) { reply(durable); });
 }

@@ -167,7 +167,7 @@ void Admin::events(state::EventQuery query, Reply<std::vector<state::Event>> rep
 
 api::FleetView Admin::fleet() const {
   gateway::FleetCounts counts = gateway_.fleet().counts();
-  return {counts.devices, counts.check_ins, counts.written, std::move(counts.attempts)};
+  return {counts.devices, counts.check_ins, counts.written, std::move(counts.open), std::move(counts.ended)};
 }
 
 void Admin::act(std::int64_t id, api::DeploymentAction action, std::string why,

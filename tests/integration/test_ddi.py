@@ -142,7 +142,7 @@ def test_a_client_that_went_without_a_word_is_not_lost(site):
     attempt = site.wait_attempt("downloading")
     client.stop()
     client.start()
-    eventually(lambda: site.target.exists() and site.target.read_bytes() == payload, 60, what="the payload")
+    eventually(lambda: site.target.exists() and site.target.read_bytes() == payload, 90, what="the payload")
     client.stop()
     client.start("-c", "2")
     assert site.wait_attempt("confirmed")["id"] == attempt["id"]

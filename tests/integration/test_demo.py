@@ -18,14 +18,14 @@ from support.net import eventually, free_port
 class Demo:
     """`./dev run` on a build tree, in folders and on ports of its own."""
 
-    def __init__(self, build_dir, folder):
+    def __init__(self, build_dir, folder, *arguments):
         self.folder, self.http, self.coap = folder, f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
         env = {
             **os.environ, "OTAGATE_DEMO_DIR": str(folder), "OTAGATE_DEMO_CACHE": str(tools.CACHE / "demo"),
             "OTAGATE_DEMO_HTTP": self.http, "OTAGATE_DEMO_COAP": self.coap,
         }
         self.process = subprocess.Popen(
-            [tools.TREE / "dev", "run", build_dir], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            [tools.TREE / "dev", "run", *arguments, build_dir], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, env=env, cwd=tools.TREE,
         )
         self.output = []
@@ -116,5 +116,26 @@ def test_a_dropped_file_is_served_within_two_seconds(demo):
 
 
 def test_ctrl_c_ends_it_cleanly(demo):
+    assert demo.interrupt() == 0, "".join(demo.output)
+    assert not (demo.folder / "run/api.sock").exists()
+
+
+def test_simulated_devices_update_themselves(build_dir, tmp_path, owner):
+    demo = owner.add(Demo(build_dir, tmp_path / "demo", "--devices", "4"))
+    env = {**os.environ, "OTAGATE_SOCKET": str(demo.folder / "run/api.sock")}
+
+    def otagate(*arguments):
+        done = subprocess.run([build_dir / "bin/otagate", *arguments], env=env, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, f"{arguments}: {done.stderr}"
+        return done.stdout
+
+    def versions():
+        devices = json.loads(otagate("devices", "list", "--json"))["items"]
+        return [device["versions"].get("application") for device in devices]
+
+    demo.files()
+    eventually(lambda: len(versions()) == 4, 30, what="devices that check in")
+    otagate("deploy", "htc9271", "--to", "type=ath9k-htc", "--waves", "1,100%", "--yes")
+    eventually(lambda: versions() == ["1.4.0"] * 4, 90, what="updated devices")
     assert demo.interrupt() == 0, "".join(demo.output)
     assert not (demo.folder / "run/api.sock").exists()

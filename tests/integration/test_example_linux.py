@@ -144,7 +144,7 @@ def test_with_the_gateway(gateway, tmp_path):
     gateway.add_directory(files, pattern=["{type}/{name}-{version}.bin"])
     (files / "sensor").mkdir(parents=True)
     (files / "sensor/app-1.1.0.bin").write_bytes(BODY)
-    gateway.add_http()
+    gateway.add_http(poll=True)
     gateway.start()
     gateway.wait_log("http: listening on")
     gateway.wait_firmware("app", "1.1.0")

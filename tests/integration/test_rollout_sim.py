@@ -40,8 +40,8 @@ def site(gateway, tmp_path):
             store()
         gateway.config["devices"] = {"max_per_source": 10_000}
         gateway.config["log"]["level"] = "info"
-        gateway.add_http(max_connections_per_source=4096)
-        gateway.add_coap(max_sessions=4096)
+        gateway.add_http(max_connections_per_source=4096, poll=True, drogue=True)
+        gateway.add_coap(max_sessions=4096, poll=True, drogue=True)
         gateway.start()
         gateway.wait_log("http: listening on")
         gateway.wait_firmware("app", VERSION)

@@ -185,6 +185,19 @@ TEST_F(Fleets, ALongPollWithoutNewsEndsInTime) {
   EXPECT_EQ(state::must(try_check_in(in)).attempt, 0U);
 }
 
+// A device on trial keeps what it runs only once it is answered.
+TEST_F(Fleets, TheCheckInThatConfirmsIsNotHeldBack) {
+  add_firmware("app", "1.1.0");
+  check_in("probe-1", "1.0.0");
+  deploy(spec("app", "1.1.0", of_type("sensor")));
+  report(check_in("probe-1", "1.0.0").attempt, OTAGATE_ATTEMPT_APPLYING);
+  plugin::CheckIn in = who("probe-1", "1.1.0");
+  in.timeout = std::chrono::seconds(50);
+  const auto asked = std::chrono::steady_clock::now();
+  EXPECT_EQ(state::must(try_check_in(in)).attempt, 0U);
+  EXPECT_LT(std::chrono::steady_clock::now() - asked, std::chrono::seconds(40));
+}
+
 TEST_F(Fleets, OlderOrIncomparableVersionsAreNotOffered) {
   add_firmware("app", "1.1.0");
   check_in("older", "1.0.0");

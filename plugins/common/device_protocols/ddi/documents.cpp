@@ -19,7 +19,8 @@ constexpr std::uint64_t kLongestSleep = 24 * 3600 - 1;
 constexpr std::uint64_t kUsualSleep = 300;
 // suricatta sends its attributes at its first poll, whatever is offered, and begins at the next.
 constexpr std::uint64_t kSleepBeforeWork = 10;
-constexpr std::uint64_t kSleepAtWork = 60;  // a poll during the download is how a client sees a cancel
+// A poll during the download is how a client sees a cancel; after a restart it begins at its second poll.
+constexpr std::uint64_t kSleepAtWork = 30;
 
 json::object link(std::string href) { return {{"href", std::move(href)}}; }
 

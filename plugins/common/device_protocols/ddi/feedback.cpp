@@ -72,8 +72,7 @@ void Exchange::report(std::uint64_t action, std::uint32_t parts, const Feedback&
   progress(report,
            [self = shared_from_this(), action, downloaded = report.state == OTAGATE_ATTEMPT_DOWNLOADED](
                const sdk::Outcome<std::uint32_t>& outcome) {
-             if (outcome.status == OTAGATE_NOT_FOUND || outcome.value == OTAGATE_STOP)
-               return self->gone(action);
+             if (is_over(outcome) || outcome.value == OTAGATE_STOP) return self->gone(action);
              self->memory_->update(self->device_, [action, downloaded](Remembered& device) {
                if (device.told != action) return;
                device.begun = true;

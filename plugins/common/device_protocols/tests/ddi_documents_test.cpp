@@ -68,13 +68,13 @@ TEST(DdiPoll, SleepIsRoundedUpAndBounded) {
   EXPECT_EQ(sleep_seconds(none, false), 86399U);
   // With an offer the lease has to be kept.
   sdk::Offer some = offer();
-  some.lease_ms = 90'000;
-  EXPECT_EQ(sleep_seconds(some, true), 45U);
+  some.lease_ms = 40'000;
+  EXPECT_EQ(sleep_seconds(some, true), 20U);
   some.lease_ms = 86'400'000;
-  EXPECT_EQ(sleep_seconds(some, true), 60U);
-  EXPECT_EQ(sleep_seconds(some, false), 10U);
-  some.next_after_ms = 30'000;
   EXPECT_EQ(sleep_seconds(some, true), 30U);
+  EXPECT_EQ(sleep_seconds(some, false), 10U);
+  some.next_after_ms = 50'000;
+  EXPECT_EQ(sleep_seconds(some, true), 50U);
 }
 
 TEST(DdiDeployment, IsHawkbitsDocument) {

@@ -256,7 +256,7 @@ TEST_F(DdiTest, PollsAreCloseUntilTheDeviceIsAtWork) {
   gateway_.offer.value.lease_ms = 1'800'000;
   EXPECT_NE(get("").body.find(R"("sleep":"00:00:10")"), std::string::npos);
   post("deploymentBase/7/feedback", saying("proceeding"));
-  EXPECT_NE(get("").body.find(R"("sleep":"00:01:00")"), std::string::npos);
+  EXPECT_NE(get("").body.find(R"("sleep":"00:00:30")"), std::string::npos);
 }
 
 TEST_F(DdiTest, WhatProceedsAfterTheDownloadIsTheInstallation) {
