@@ -32,8 +32,6 @@ class Sim:
         try:
             code = self.process.wait(timeout)
         except subprocess.TimeoutExpired:
-            self.process.terminate()
-            self.process.wait(30)
             raise AssertionError(f"the simulator did not end in {timeout} s:\n{self.log[-2000:]}") from None
         assert self._report.exists(), f"ended with {code}, without a report:\n{self.log[-4000:]}"
         self.report = json.loads(self._report.read_text("utf-8"))
@@ -41,7 +39,8 @@ class Sim:
 
     def stop(self):
         """SIGTERM: it ends with what it has."""
-        self.process.terminate()
+        if self.running:
+            self.process.terminate()
         return self.wait(30)
 
     def close(self):
