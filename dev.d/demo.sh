@@ -102,6 +102,9 @@ plugin = "http"
 [transport.options]
 listen = "$demo_http"
 anonymous = true
+poll = true
+drogue = true
+ddi = true
 
 [[transport]]
 name = "coap"
@@ -109,6 +112,8 @@ plugin = "coap"
 [transport.options]
 listen = "$demo_coap"
 anonymous = true
+poll = true
+drogue = true
 TXT
 }
 

@@ -80,6 +80,7 @@ milliseconds Fleet::Core::next_tick() const {
   if (!due_.empty()) next = std::min(next, due_.begin()->first);
   if (!held_until_.empty()) next = std::min(next, held_until_.begin()->first);
   if (catalog_at_ != 0ms) next = std::min(next, catalog_at_);
+  if (retry_at_ != 0ms) next = std::min(next, retry_at_);
   return next;
 }
 
@@ -91,6 +92,7 @@ void Fleet::Core::tick() {
     catalog_at_ = 0ms;
     ask_again();
   }
+  if (retry_at_ != 0ms && at >= retry_at_) retry_releases(at);
   if (at >= housekeeping_at_) housekeeping();
 }
 
@@ -103,9 +105,6 @@ void Fleet::Core::housekeeping() {
     const bool open = !rollout::is_over(deployment->rollout.state());
     if (open && at.synchronised && deadline != 0ms && at.wall_ms >= deployment->created_ms + deadline.count())
       late.push_back(deployment.get());
-    for (const auto& [type, release] : deployment->releases) {
-      if (open && release->again_ms != 0 && release->again_ms <= at.now.count()) ask(*deployment, type);
-    }
   }
   for (Deployment* deployment : late)
     apply(*deployment, deployment->rollout.abort("its deadline has passed"),

@@ -175,6 +175,8 @@ class Fleet::Core : public std::enable_shared_from_this<Fleet::Core> {
   void fill(Deployment& deployment, const std::string& type, std::size_t part);
   void filled(std::int64_t id, const std::string& type, std::size_t part, const Digest& expected,
               const Result<Digest>& outcome);
+  void try_again(Release& release);
+  void retry_releases(milliseconds at_ms);
   void renew(Deployment& deployment);
   void ask_again();
   void keep(Deployment& deployment);
@@ -250,6 +252,7 @@ class Fleet::Core : public std::enable_shared_from_this<Fleet::Core> {
   milliseconds full_said_{0};
   milliseconds housekeeping_at_{0};
   std::uint64_t catalog_count_ = 0;
+  milliseconds retry_at_{0};    // when to try the first release again; 0: none failed
   milliseconds catalog_at_{0};  // when to ask the catalog again; 0: nothing changed
 
   // Of the request at hand.

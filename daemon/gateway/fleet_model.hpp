@@ -57,6 +57,7 @@ struct Release {
   std::vector<std::function<void()>> waiters;  // run once it is known
   std::uint64_t asked = 0;                     // the catalog's count when it was asked for
   std::int64_t again_ms = 0;                   // monotonic: when to try again what failed; 0: nothing did
+  std::uint32_t failures = 0;                  // in a row
 
   // The first thing that keeps it from being offered; empty: nothing.
   std::string problem() const;

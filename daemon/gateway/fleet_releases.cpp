@@ -12,7 +12,9 @@ namespace {
 using std::chrono::milliseconds;
 using namespace std::chrono_literals;
 
-constexpr milliseconds kTryAgain = 60s;
+// What failed is tried again soon, then less often: after a start stores need a moment.
+constexpr milliseconds kTryAgain = 500ms;
+constexpr milliseconds kTryAgainMost = 60s;
 // A listing changes the catalog many times in a row.
 constexpr milliseconds kSettled = 500ms;
 
@@ -106,7 +108,7 @@ void Fleet::Core::got(std::int64_t id, const std::string& type, Parts parts) {
   release->parts = std::move(parts);
   release->known = true;
   const std::string problem = release->problem();
-  if (!problem.empty()) release->again_ms = (now() + kTryAgain).count();
+  if (!problem.empty()) try_again(*release);
   if (!problem.empty() && problem != before)
     event("deployment.waiting", state::Severity::warning, nullptr,
           "deployment " + std::to_string(id) + ": " + problem,
@@ -130,6 +132,28 @@ void Fleet::Core::got(std::int64_t id, const std::string& type, Parts parts) {
   release->waiters.clear();
   for (const auto& waiter : waiters) waiter();
   if (!first) wake(*deployment);
+}
+
+void Fleet::Core::try_again(Release& release) {
+  const milliseconds at =
+      now() + std::min(kTryAgainMost, kTryAgain * (1u << std::min(release.failures++, 10u)));
+  release.again_ms = at.count();
+  if (retry_at_ == 0ms || at < retry_at_) retry_at_ = at;
+}
+
+void Fleet::Core::retry_releases(milliseconds at_ms) {
+  retry_at_ = 0ms;
+  for (const auto& [id, deployment] : deployments_) {
+    if (rollout::is_over(deployment->rollout.state())) continue;
+    for (const auto& [type, release] : deployment->releases) {
+      if (release->again_ms == 0) continue;
+      const milliseconds due(release->again_ms);
+      if (due <= at_ms)
+        ask(*deployment, type);
+      else if (retry_at_ == 0ms || due < retry_at_)
+        retry_at_ = due;
+    }
+  }
 }
 
 void Fleet::Core::fill(Deployment& deployment, const std::string& type, std::size_t part) {
@@ -157,7 +181,7 @@ void Fleet::Core::filled(std::int64_t id, const std::string& type, std::size_t p
   if (!outcome) {
     const bool news = into.problem.empty();
     into.problem = "its firmware cannot be fetched: " + outcome.error().message();
-    release.again_ms = (now() + kTryAgain).count();
+    try_again(release);
     if (news)
       event("deployment.waiting", state::Severity::warning, nullptr,
             "deployment " + std::to_string(id) + ": " + into.problem,
@@ -167,6 +191,7 @@ void Fleet::Core::filled(std::int64_t id, const std::string& type, std::size_t p
   into.problem.clear();
   into.digest = *outcome;
   into.ready = true;
+  if (release.ready()) release.failures = 0;
   keep(*deployment);
   wake(*deployment);
 }
