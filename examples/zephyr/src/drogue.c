@@ -24,18 +24,19 @@ static void put(struct writer* w, uint8_t byte) {
 }
 
 static void put_head(struct writer* w, uint8_t major, uint32_t value) {
+  const uint32_t kind = (uint32_t)major << 5;
   int bytes = 0;
 
   if (value < 24U) {
-    put(w, (uint8_t)(major << 5 | value));
+    put(w, (uint8_t)(kind | value));
   } else if (value <= 0xFFU) {
-    put(w, (uint8_t)(major << 5 | 24));
+    put(w, (uint8_t)(kind | 24U));
     bytes = 1;
   } else if (value <= 0xFFFFU) {
-    put(w, (uint8_t)(major << 5 | 25));
+    put(w, (uint8_t)(kind | 25U));
     bytes = 2;
   } else {
-    put(w, (uint8_t)(major << 5 | 26));
+    put(w, (uint8_t)(kind | 26U));
     bytes = 4;
   }
   while (bytes-- > 0) {
