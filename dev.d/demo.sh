@@ -156,8 +156,11 @@ demo_devices() {
   trap 'kill "$gateway" "$fleet" 2>/dev/null' INT TERM
   status=0
   wait "$gateway" || status=$?
-  # A signal ends the first wait at once, the gateway still drains.
-  while kill -0 "$gateway" 2>/dev/null; do wait "$gateway" || status=$?; done
+  # A signal ends the first wait at once, the gateway still drains: what it ends with counts.
+  while kill -0 "$gateway" 2>/dev/null; do
+    status=0
+    wait "$gateway" || status=$?
+  done
   kill "$fleet" 2>/dev/null || true
   return "$status"
 }
