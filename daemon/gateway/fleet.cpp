@@ -45,69 +45,71 @@ void Fleet::check_in(std::string_view instance, std::shared_ptr<const Principal>
 }
 
 void Fleet::progress(std::string_view instance, std::shared_ptr<const Principal> principal,
-                     plugin::Progress progress, Reply<std::uint32_t> reply) {
+                     plugin::Progress progress, const Reply<std::uint32_t>& reply) {
   core_->request(reply, [core = core_.get(), instance = std::string(instance),
                          principal = std::move(principal), progress = std::move(progress),
                          reply] { core->progress(instance, principal, progress, reply); });
 }
 
-void Fleet::devices(rollout::DeviceQuery query, Reply<rollout::DevicePage> reply) {
+void Fleet::devices(rollout::DeviceQuery query, const Reply<rollout::DevicePage>& reply) {
   core_->request(reply,
                  [core = core_.get(), query = std::move(query), reply] { core->devices(query, reply); });
 }
 
-void Fleet::device(std::string id, Reply<rollout::DeviceView> reply) {
+void Fleet::device(std::string id, const Reply<rollout::DeviceView>& reply) {
   core_->request(reply, [core = core_.get(), id = std::move(id), reply] { core->device(id, reply); });
 }
 
-void Fleet::edit_devices(std::vector<rollout::DeviceEdit> edits, Reply<std::uint64_t> reply) {
+void Fleet::edit_devices(std::vector<rollout::DeviceEdit> edits, const Reply<std::uint64_t>& reply) {
   core_->request(reply,
                  [core = core_.get(), edits = std::move(edits), reply] { core->edit_devices(edits, reply); });
 }
 
-void Fleet::remove_device(std::string id, Reply<void> reply) {
+void Fleet::remove_device(std::string id, const Reply<void>& reply) {
   core_->request(reply, [core = core_.get(), id = std::move(id), reply] { core->remove_device(id, reply); });
 }
 
-void Fleet::make_token(std::string id, Reply<std::string> reply) {
+void Fleet::make_token(std::string id, const Reply<std::string>& reply) {
   core_->request(reply, [core = core_.get(), id = std::move(id), reply] { core->make_token(id, reply); });
 }
 
-void Fleet::revoke_token(std::string id, Reply<void> reply) {
+void Fleet::revoke_token(std::string id, const Reply<void>& reply) {
   core_->request(reply, [core = core_.get(), id = std::move(id), reply] { core->revoke_token(id, reply); });
 }
 
-void Fleet::deploy(rollout::Spec spec, Reply<std::int64_t> reply) {
+void Fleet::deploy(rollout::Spec spec, const Reply<std::int64_t>& reply) {
   core_->request(reply, [core = core_.get(), spec = std::move(spec), reply] { core->deploy(spec, reply); });
 }
 
-void Fleet::preview(rollout::Spec spec, Reply<rollout::Preview> reply) {
+void Fleet::preview(rollout::Spec spec, const Reply<rollout::Preview>& reply) {
   core_->request(reply, [core = core_.get(), spec = std::move(spec), reply] { core->preview(spec, reply); });
 }
 
-void Fleet::deployments(rollout::DeploymentQuery query, Reply<std::vector<rollout::DeploymentView>> reply) {
+void Fleet::deployments(rollout::DeploymentQuery query,
+                        const Reply<std::vector<rollout::DeploymentView>>& reply) {
   core_->request(reply, [core = core_.get(), query, reply] { core->deployments(query, reply); });
 }
 
-void Fleet::deployment(std::int64_t id, Reply<rollout::DeploymentView> reply) {
+void Fleet::deployment(std::int64_t id, const Reply<rollout::DeploymentView>& reply) {
   core_->request(reply, [core = core_.get(), id, reply] { core->deployment(id, reply); });
 }
 
 void Fleet::members(std::int64_t id, std::string after, std::size_t limit,
-                    Reply<std::vector<rollout::MemberView>> reply) {
+                    const Reply<std::vector<rollout::MemberView>>& reply) {
   core_->request(reply, [core = core_.get(), id, after = std::move(after), limit, reply] {
     core->members(id, after, limit, reply);
   });
 }
 
 void Fleet::attempts(std::string device, std::int64_t deployment, std::uint64_t before, std::size_t limit,
-                     Reply<std::vector<rollout::AttemptView>> reply) {
+                     const Reply<std::vector<rollout::AttemptView>>& reply) {
   core_->request(reply, [core = core_.get(), device = std::move(device), deployment, before, limit, reply] {
     core->attempts(device, deployment, before, limit, reply);
   });
 }
 
-void Fleet::act(std::int64_t id, Action action, std::string why, Reply<rollout::DeploymentView> reply) {
+void Fleet::act(std::int64_t id, Action action, std::string why,
+                const Reply<rollout::DeploymentView>& reply) {
   core_->request(reply, [core = core_.get(), id, action, why = std::move(why), reply] {
     core->act(id, action, why, reply);
   });

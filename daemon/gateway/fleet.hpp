@@ -80,34 +80,34 @@ class Fleet {
   void check_in(std::string_view instance, std::shared_ptr<const Principal> principal,
                 plugin::CheckIn check_in, Reply<plugin::Offer> reply);
   void progress(std::string_view instance, std::shared_ptr<const Principal> principal,
-                plugin::Progress progress, Reply<std::uint32_t> reply);
+                plugin::Progress progress, const Reply<std::uint32_t>& reply);
   // What a part_handle() stands for; nothing once the attempt is over.
   std::optional<FleetPart> open_part(std::uint64_t handle) const;
   // An answer of the catalog may differ: channels are resolved anew.
   void catalog_changed();
 
   // ---- for operators
-  void devices(rollout::DeviceQuery query, Reply<rollout::DevicePage> reply);
-  void device(std::string id, Reply<rollout::DeviceView> reply);
+  void devices(rollout::DeviceQuery query, const Reply<rollout::DevicePage>& reply);
+  void device(std::string id, const Reply<rollout::DeviceView>& reply);
   // All or none; at most 10,000. Replies with how many were made.
-  void edit_devices(std::vector<rollout::DeviceEdit> edits, Reply<std::uint64_t> reply);
-  void remove_device(std::string id, Reply<void> reply);
+  void edit_devices(std::vector<rollout::DeviceEdit> edits, const Reply<std::uint64_t>& reply);
+  void remove_device(std::string id, const Reply<void>& reply);
   // A new bearer token for the device, shown this once; the old one is void. revoke: none any more.
-  void make_token(std::string id, Reply<std::string> reply);
-  void revoke_token(std::string id, Reply<void> reply);
+  void make_token(std::string id, const Reply<std::string>& reply);
+  void revoke_token(std::string id, const Reply<void>& reply);
 
-  void deploy(rollout::Spec spec, Reply<std::int64_t> reply);
-  void preview(rollout::Spec spec, Reply<rollout::Preview> reply);
-  void deployments(rollout::DeploymentQuery query, Reply<std::vector<rollout::DeploymentView>> reply);
-  void deployment(std::int64_t id, Reply<rollout::DeploymentView> reply);
+  void deploy(rollout::Spec spec, const Reply<std::int64_t>& reply);
+  void preview(rollout::Spec spec, const Reply<rollout::Preview>& reply);
+  void deployments(rollout::DeploymentQuery query, const Reply<std::vector<rollout::DeploymentView>>& reply);
+  void deployment(std::int64_t id, const Reply<rollout::DeploymentView>& reply);
   // By device id, after `after`.
   void members(std::int64_t id, std::string after, std::size_t limit,
-               Reply<std::vector<rollout::MemberView>> reply);
+               const Reply<std::vector<rollout::MemberView>>& reply);
   // Newest first, before `before` (0: from the newest); of one device or deployment, or of all.
   void attempts(std::string device, std::int64_t deployment, std::uint64_t before, std::size_t limit,
-                Reply<std::vector<rollout::AttemptView>> reply);
+                const Reply<std::vector<rollout::AttemptView>>& reply);
   enum class Action { approve, pause, resume, abort, retry };
-  void act(std::int64_t id, Action action, std::string why, Reply<rollout::DeploymentView> reply);
+  void act(std::int64_t id, Action action, std::string why, const Reply<rollout::DeploymentView>& reply);
 
   FleetCounts counts() const;
 

@@ -51,11 +51,11 @@ fleet::Attempt& Fleet::Core::begin(Deployment& deployment, Device& device, const
         {part.component, firmware.name, firmware.version, firmware.type, *part.digest, firmware.size});
   }
   const rollout::Policy& policy = deployment.spec.policy;
+  const auto count = static_cast<std::uint32_t>(offered.size());
   Attempt attempt{.id = static_cast<AttemptId>(next_.attempt++),
                   .deployment = deployment.id,
                   .device = device.key,
-                  .machine = rollout::Attempt(static_cast<std::uint32_t>(offered.size()),
-                                              {policy.silence, policy.apply}, now()),
+                  .machine = rollout::Attempt(count, {policy.silence, policy.apply}, now()),
                   .parts = std::move(offered),
                   .resume_token = {},
                   .started_ms = wall_ms()};

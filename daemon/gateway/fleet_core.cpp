@@ -334,6 +334,7 @@ Result<void> Fleet::Core::load_attempts() {
       Deployment& deployment = *found->second;
       Device& device = at(row.device);
       auto parts = fleet::parts_of(row.parts);
+      const auto count = static_cast<std::uint32_t>(parts.size());
       const rollout::Policy& policy = deployment.spec.policy;
       Attempt attempt{.id = static_cast<AttemptId>(row.id),
                       .deployment = row.deployment,

@@ -168,7 +168,7 @@ class Fleet::Core : public std::enable_shared_from_this<Fleet::Core> {
 
   // ---- fleet_releases.cpp
   using Parts = std::vector<ReleasePart>;
-  void resolve(const rollout::Spec& spec, const std::string& type, std::function<void(Parts)> done);
+  void resolve(const rollout::Spec& spec, const std::string& type, const std::function<void(Parts)>& done);
   std::shared_ptr<Release> release_of(Deployment& deployment, const std::string& type);
   void ask(Deployment& deployment, const std::string& type);
   void got(std::int64_t id, const std::string& type, Parts parts);

@@ -328,9 +328,9 @@ void Fleet::Core::settle(Device& device) {
   const auto mine = claims(device);
   for (auto& [id, deployment] : deployments_) {
     if (!deployment->claims()) continue;
-    const auto claim = std::find_if(mine.begin(), mine.end(), [&](const Claim& candidate) {
-      return candidate.deployment == deployment.get();
-    });
+    const auto claim = std::find_if(
+        mine.begin(), mine.end(),
+        [wanted = deployment.get()](const Claim& candidate) { return candidate.deployment == wanted; });
     const rollout::Member* member = deployment->rollout.find(device.key);
     if (claim == mine.end()) {
       const bool outdone = deployment->match(device).matches;

@@ -41,7 +41,7 @@ struct Gathering {
 }  // namespace
 
 void Fleet::Core::resolve(const rollout::Spec& spec, const std::string& type,
-                          std::function<void(Parts)> done) {
+                          const std::function<void(Parts)>& done) {
   auto gathering = std::make_shared<Gathering>();
   gathering->parts.resize(spec.parts.size());
   gathering->missing = spec.parts.size();

@@ -15,6 +15,14 @@ constexpr std::size_t kAmplification = 3;  // RFC 9175, 2.4
 // Bits of a session's app data.
 constexpr std::uintptr_t kTrusted = 1;
 
+// How long a block may wait for bandwidth: a client waits for a separate answer for about so long.
+constexpr std::int64_t kMostPostponedMs = 20'000;
+
+std::uint64_t milliseconds_of(Responder::Clock::time_point at) {
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(at.time_since_epoch()).count());
+}
+
 constexpr char kLinks[] =
     "</firmware>;ct=50;obs;rt=\"otagate.catalog\",</firmware/{name}/{version}>;ct=42;rt=\"otagate.firmware\","
     "</blobs/sha256/{digest}>;ct=42;rt=\"otagate.blob\"";
@@ -45,6 +53,7 @@ Responder::Responder(const Settings& settings, Gateway& gateway, plugins::device
                             .stream = settings.stream},
               random_seed()),
       rate_(settings.requests_per_second, random_seed()),
+      bandwidth_(settings.bandwidth),
       devices_(std::move(protocols), gateway, device_gateway, host, random_seed()),
       buffer_{} {
   auto links = std::make_shared<Document>(kLinks, kLinkFormat);
@@ -239,6 +248,18 @@ void Responder::answer_entity(const EntityPtr& entity, const Ask& ask, const Req
     if (!slice) return challenge(request, ask.peer, session, response);
   }
 
+  // What was postponed has booked its bytes already.
+  const coap_bin_const_t token{request.token.size(), request.token.data()};
+  if (bandwidth_.limited() && entity != well_known_ && coap_find_async(session, token) == nullptr) {
+    // coap-client hangs on a separate answer to block 0, so that one goes at once, on account.
+    const std::uint64_t most = ask.offset == 0 ? std::numeric_limits<std::int64_t>::max() : kMostPostponedMs;
+    const std::chrono::milliseconds wait(bandwidth_.reserve(slice->length, milliseconds_of(ask.now), most));
+    if (ask.offset > 0 && wait.count() > 0) {
+      if (wait.count() > kMostPostponedMs) return problem(not_yet(wait));
+      if (postpone(wait, session, pdu)) return;
+    }
+  }
+
   const std::span<std::uint8_t> payload(buffer_.data(), slice->length);
   switch (entity->read(slice->offset, payload)) {
     case ReadState::kOk: break;
@@ -302,6 +323,12 @@ bool Responder::wait_for(const EntityPtr& entity, const Slice& slice, const Requ
                   if (found != waiting_.end()) found->ready = true;
                 });
   return true;
+}
+
+// libcoap acknowledges it, and asks again when its turn has come.
+bool Responder::postpone(std::chrono::milliseconds wait, coap_session_t* session, const coap_pdu_t* pdu) {
+  const auto ticks = static_cast<coap_tick_t>(wait.count()) * COAP_TICKS_PER_SECOND / 1000;
+  return coap_register_async(session, pdu, std::max<coap_tick_t>(ticks, 1)) != nullptr;
 }
 
 std::chrono::milliseconds Responder::estimate(const Entity& entity, std::uint64_t end) const {

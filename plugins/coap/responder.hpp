@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "common/bandwidth/bandwidth.hpp"
 #include "devices.hpp"
 #include "echo.hpp"
 #include "gateway.hpp"
@@ -108,6 +109,7 @@ class Responder {
   void challenge(const Request& request, const Peer& peer, coap_session_t* session, coap_pdu_t* response);
   bool wait_for(const EntityPtr& entity, const Slice& slice, const Request& request, coap_session_t* session,
                 const coap_pdu_t* pdu);
+  bool postpone(std::chrono::milliseconds wait, coap_session_t* session, const coap_pdu_t* pdu);
   std::chrono::milliseconds estimate(const Entity& entity, std::uint64_t end) const;
 
   const Settings& settings_;
@@ -115,6 +117,7 @@ class Responder {
   const sdk::Host& host_;
   Routes routes_;
   SourceRate rate_;
+  plugins::Bandwidth bandwidth_;
   EchoTokens echo_;
   Observers observers_;
   PathParser path_;

@@ -59,6 +59,8 @@ const char* const kOptionsSchema = R"({
       "description": "Peers remembered at a time; the one idle for longest makes room"},
     "session_timeout": {"type": "integer", "format": "duration", "minimum": 10000, "maximum": 3600000,
       "default": 90000, "description": "After which an idle peer is forgotten"},
+    "bandwidth": {"type": "integer", "format": "rate", "minimum": 0, "maximum": 1099511627776, "default": 0,
+                  "description": "firmware sent to all peers together, a second; 0: no limit"},
     "requests_per_second": {"type": "integer", "minimum": 0, "maximum": 1000000, "default": 0,
       "description": "Per source address; more are answered 4.29; 0: no limit"},
     "receive_buffer": {"type": "integer", "format": "size", "minimum": 65536, "maximum": 268435456,
@@ -119,6 +121,8 @@ Settings Settings::from(const sdk::Host& host) {
   settings.session_timeout =
       std::chrono::milliseconds(within(host.option("session_timeout"), "session_timeout",
                                        settings.session_timeout.count(), 10'000, 3'600'000));
+  settings.bandwidth =
+      static_cast<std::uint64_t>(within(host.option("bandwidth"), "bandwidth", 0, 0, std::int64_t{1} << 40));
   settings.requests_per_second = static_cast<std::uint32_t>(
       within(host.option("requests_per_second"), "requests_per_second", 0, 0, 1'000'000));
   settings.receive_buffer = static_cast<int>(

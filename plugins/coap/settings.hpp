@@ -29,6 +29,7 @@ struct Settings {
   unsigned max_sessions = 2048;
   std::chrono::milliseconds session_timeout{90'000};
   std::uint32_t requests_per_second = 0;
+  std::uint64_t bandwidth = 0;  // bytes of firmware a second to all peers; 0: no limit
   int receive_buffer = 4 << 20;
   std::chrono::milliseconds wait_timeout{10'000};
   plugins::devices::Settings protocols;  // for devices; off unless asked for, because everybody may ask

@@ -51,6 +51,7 @@ void Connection::close() {
   const otagate_call call = call_;
   call_ = 0;
   ++serial_;
+  throttled_ = false;
   state_ = State::kClosed;
   stream_.close();
   reader_.close();
@@ -93,7 +94,10 @@ void Connection::on_ready(std::uint32_t epoll_events) {
     }
     case State::kReading:
     case State::kBody: return read_input();
-    case State::kSending: return pump();
+    case State::kSending:
+      // Nothing was asked for while it waits for bandwidth, so the connection is broken.
+      if (throttled_ && (epoll_events & (EPOLLERR | EPOLLHUP)) != 0) return close();
+      return pump();
     case State::kHandling:
       if ((epoll_events & (EPOLLERR | EPOLLHUP)) != 0) return close();
       // He sends no more: he has gone, or has only closed his half. The latter gets an answer that comes
@@ -336,6 +340,13 @@ void Connection::tick() {
       }
       return;
     case State::kSending:
+      if (throttled_) {
+        throttled_ = false;
+        moved_ms_ = window_ms_ = now;
+        window_bytes_ = 0;
+        if (options.total_timeout_ms != 0 && now - began_ms_ >= options.total_timeout_ms) return cut_short();
+        return pump();
+      }
       if (!check_pace()) cut_short();
       return;
     case State::kLingering:

@@ -143,6 +143,7 @@ class Connection final : public Watcher {
   void track(const ByteRange& range, std::uint64_t size);
   void pump();
   void starve(const Piece& piece);
+  void wait_for_bandwidth();
   void file_failed(const std::string& what);
 
   // ---- answer.cpp: answers from memory
@@ -169,6 +170,7 @@ class Connection final : public Watcher {
   std::string kept_;          // received, not yet served
   std::size_t searched_ = 0;  // of it, for the end of a head
   bool consuming_ = false;
+  bool throttled_ = false;      // waits for bandwidth, not for its peer
   std::uint64_t since_ms_ = 0;  // the state, or of kReading the first byte, began
 
   // The request at hand.

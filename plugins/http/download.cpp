@@ -266,7 +266,8 @@ void Connection::send_entity(const Request& request, const RangeSet& ranges, std
   }
 
   std::size_t in_buffer = out.size();
-  if (body.length <= Worker::kCopyBody && readable(body.offset) >= body.length) {
+  if (!worker_.server().bandwidth().limited() && body.length <= Worker::kCopyBody &&
+      readable(body.offset) >= body.length) {
     if (const auto problem = read_all(reader_.fd(), buffer + in_buffer, body.length, body.offset)) {
       file_failed(*problem);
       return refuse(Problem{503, "the cached copy cannot be read; it will be fetched again", 5});
@@ -329,6 +330,12 @@ void Connection::send_parts(const RangeSet& ranges, std::uint64_t size) {
 }
 
 // Sends what there is to send, until the peer takes no more, bytes are missing or it was enough for one turn.
+// The tick goes on with it: a second's worth is what the limit holds.
+void Connection::wait_for_bandwidth() {
+  throttled_ = true;
+  set_state(State::kSending, 0);
+}
+
 void Connection::pump() {
   std::uint64_t turn = 0;
   while (piece_ < pieces_.size()) {
@@ -347,8 +354,12 @@ void Connection::pump() {
       if (count > 0) text_sent_ += static_cast<std::size_t>(count);
     } else {
       if (reader_.failed()) return cut_short();
-      const std::uint64_t size = std::min({piece.length, readable(piece.offset), kTurn - turn});
+      std::uint64_t size = std::min({piece.length, readable(piece.offset), kTurn - turn});
       if (size == 0) return starve(piece);
+      plugins::Bandwidth& bandwidth = worker_.server().bandwidth();
+      size = bandwidth.take(stream_.tls() ? std::min<std::uint64_t>(size, kTlsRecord) : size,
+                            worker_.loop().now_ms());
+      if (size == 0) return wait_for_bandwidth();
       if (stream_.tls()) {
         const std::size_t record = std::min<std::uint64_t>(size, kTlsRecord);
         if (const auto problem = read_all(reader_.fd(), worker_.out_buffer(), record, piece.offset))
@@ -361,6 +372,8 @@ void Connection::pump() {
       }
       int file_error = 0;
       count = stream_.send_file(reader_.fd(), piece.offset, size, file_error);
+      if (const auto sent = static_cast<std::uint64_t>(std::max<ssize_t>(count, 0)); sent < size)
+        bandwidth.give_back(size - sent);
       if (count == Stream::kEnd || file_error != 0) return file_failed(file_problem(file_error));
       if (count > 0) {
         piece.offset += static_cast<std::uint64_t>(count);

@@ -104,6 +104,7 @@ Options Options::from(const sdk::Host& host) {
   out.header_timeout_ms = number("header_timeout", out.header_timeout_ms);
   out.idle_timeout_ms = number("idle_timeout", out.idle_timeout_ms);
   out.total_timeout_ms = number("total_timeout", out.total_timeout_ms);
+  out.bandwidth = number("bandwidth", out.bandwidth);
   out.min_rate = number("min_rate", out.min_rate);
   out.wait_timeout_ms = number("wait_timeout", out.wait_timeout_ms);
   out.stream_wait_ms = number("stream_wait", out.stream_wait_ms);
@@ -144,6 +145,8 @@ const char kOptionsSchema[] = R"({
       "description": "between requests, and without a byte taken during one"},
     "total_timeout": {"type": "integer", "format": "duration", "minimum": 0, "default": 21600000,
       "description": "of one request and its answer; 0: no limit"},
+    "bandwidth": {"type": "integer", "format": "rate", "minimum": 0, "maximum": 1099511627776, "default": 0,
+      "description": "firmware sent to all peers together, a second; 0: no limit"},
     "min_rate": {"type": "integer", "format": "rate", "minimum": 0, "default": 128,
       "description": "bytes a second a peer has to take on average over 30 s; 0: no limit"},
     "wait_timeout": {"type": "integer", "format": "duration", "minimum": 0, "maximum": 600000, "default": 10000,

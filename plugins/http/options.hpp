@@ -37,6 +37,7 @@ struct Options {
   std::uint64_t header_timeout_ms = 10000;
   std::uint64_t idle_timeout_ms = 60000;
   std::uint64_t total_timeout_ms = 6 * 3600 * 1000;
+  std::uint64_t bandwidth = 0;   // bytes of firmware a second to all peers; 0: no limit
   std::uint64_t min_rate = 128;  // bytes a second that a peer has to take
   std::uint64_t wait_timeout_ms = 10000;
   std::uint64_t stream_wait_ms = 20000;

@@ -50,7 +50,8 @@ std::string why(int error) {
 Server::Server(sdk::TransportHost& host)
     : host_(host),
       options_(Options::from(host)),
-      sources_(options_.max_connections_per_source, options_.requests_per_second) {
+      sources_(options_.max_connections_per_source, options_.requests_per_second),
+      bandwidth_(options_.bandwidth) {
   router_.add("/firmware", Resource::kFirmware);
   router_.add("/blobs/sha256", Resource::kBlob);
   TlsContext tls;

@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "common/bandwidth/bandwidth.hpp"
 #include "common/device_protocols/old_digests.hpp"
 #include "http/options.hpp"
 #include "http/resource_route.hpp"
@@ -41,6 +42,7 @@ class Server final : public sdk::Transport {
   sdk::TransportHost& host() const { return host_; }
   const Options& options() const { return options_; }
   SourceTable& sources() { return sources_; }
+  plugins::Bandwidth& bandwidth() { return bandwidth_; }
   const Router<Resource>& router() const { return router_; }
   const std::shared_ptr<plugins::devices::OldDigester>& digester() const { return digester_; }
   // False: max_connections are open; nothing was counted.
@@ -63,6 +65,7 @@ class Server final : public sdk::Transport {
   sdk::TransportHost& host_;
   const Options options_;
   SourceTable sources_;
+  plugins::Bandwidth bandwidth_;
   Router<Resource> router_;
   // One for all threads; stopped before the host goes.
   const std::shared_ptr<plugins::devices::OldDigester> digester_ =
