@@ -336,16 +336,16 @@ Result<void> Fleet::Core::load_attempts() {
       auto parts = fleet::parts_of(row.parts);
       const auto count = static_cast<std::uint32_t>(parts.size());
       const rollout::Policy& policy = deployment.spec.policy;
-      Attempt attempt{.id = static_cast<AttemptId>(row.id),
-                      .deployment = row.deployment,
-                      .device = row.device,
-                      .machine = rollout::Attempt(
-                          static_cast<std::uint32_t>(parts.size()), {policy.silence, policy.apply}, now(),
-                          static_cast<rollout::AttemptState>(row.state), row.part, row.offset),
-                      .parts = std::move(parts),
-                      .resume_token = row.resume_token,
-                      .started_ms = row.started_ms,
-                      .counted = static_cast<rollout::AttemptState>(row.state)};
+      Attempt attempt{
+          .id = static_cast<AttemptId>(row.id),
+          .deployment = row.deployment,
+          .device = row.device,
+          .machine = rollout::Attempt(count, {policy.silence, policy.apply}, now(),
+                                      static_cast<rollout::AttemptState>(row.state), row.part, row.offset),
+          .parts = std::move(parts),
+          .resume_token = row.resume_token,
+          .started_ms = row.started_ms,
+          .counted = static_cast<rollout::AttemptState>(row.state)};
       device.attempt = attempt.id;
       ++deployment.open_attempts;
       // The member's row does not say which attempt is its own.

@@ -190,20 +190,20 @@ void Devices::sign_in(const std::shared_ptr<Work>& work, bool without_applicatio
   credential.secret = parsed->secret;
   credential.peer = work->peer;
   const bool again = !without_application && !device.empty();
-  gateway_.check_credential(
-      credential, [this, work, again, epoch, digest = std::move(digest)](Outcome<sdk::Principal> outcome) {
-        if (work->exchange->answer) return;
-        if (outcome) {
-          // Forgetting all of them costs each peer one more question.
-          if (principals_.size() >= kMaxPrincipals) principals_.clear();
-          principals_[digest] = Known{epoch, outcome.value};
-          return hand_over(work, outcome.value);
-        }
-        const bool denied = outcome.status == OTAGATE_DENIED || outcome.status == OTAGATE_NOT_FOUND;
-        if (denied && again) return sign_in(work, true);
-        if (denied) return settle(work->exchange, plain(code_of(4, 1), "the credential is not known here"));
-        settle(work->exchange, not_now("ask again", kMinRetry));
-      });
+  gateway_.check_credential(credential, [this, work, again, epoch,
+                                         digest = std::move(digest)](const Outcome<sdk::Principal>& outcome) {
+    if (work->exchange->answer) return;
+    if (outcome) {
+      // Forgetting all of them costs each peer one more question.
+      if (principals_.size() >= kMaxPrincipals) principals_.clear();
+      principals_[digest] = Known{epoch, outcome.value};
+      return hand_over(work, outcome.value);
+    }
+    const bool denied = outcome.status == OTAGATE_DENIED || outcome.status == OTAGATE_NOT_FOUND;
+    if (denied && again) return sign_in(work, true);
+    if (denied) return settle(work->exchange, plain(code_of(4, 1), "the credential is not known here"));
+    settle(work->exchange, not_now("ask again", kMinRetry));
+  });
 }
 
 void Devices::hand_over(const std::shared_ptr<Work>& work, const sdk::Principal& principal) {

@@ -129,7 +129,7 @@ class Connection final : public Watcher {
   // ---- handling.cpp: device protocols
   void hand_over(const Request& request, Target target, const plugins::devices::Protocol& protocol);
   bool handles(std::uint64_t serial) const { return serial == serial_ && state_ == State::kHandling; }
-  void respond(plugins::devices::Response response);
+  void respond(const plugins::devices::Response& response);
   void abandon(const Problem& problem);
 
   // ---- download.cpp: the bytes of a firmware

@@ -59,8 +59,8 @@ void Connection::hand_over(const Request& request, Target target,
   left_ms_ = 0;
   set_state(State::kHandling, EPOLLRDHUP);
   try {
-    protocol.handle(in, asker_, [this, serial](plugins::devices::Response response) {
-      if (handles(serial)) respond(std::move(response));
+    protocol.handle(in, asker_, [this, serial](const plugins::devices::Response& response) {
+      if (handles(serial)) respond(response);
     });
   } catch (const std::exception& problem) {
     worker_.server().host().error(std::string(protocol.name()) + ": " + problem.what());
@@ -69,7 +69,7 @@ void Connection::hand_over(const Request& request, Target target,
   if (handles(serial)) forget_body();
 }
 
-void Connection::respond(plugins::devices::Response response) {
+void Connection::respond(const plugins::devices::Response& response) {
   auto fields = answer_fields(response);
   if (!fields) {
     worker_.server().host().error("a device protocol gave an answer that cannot be written as HTTP");

@@ -183,7 +183,7 @@ void OldDigester::get(sdk::Reader blob, Done done) {
       state_->wake.notify_one();
     }
   }
-  if (now) done(std::move(*now));
+  if (now) done(std::move(*now));  // NOLINT(bugprone-use-after-move): only then was it not handed on
 }
 
 void OldDigester::stop() {
