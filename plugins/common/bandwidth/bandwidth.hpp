@@ -11,7 +11,7 @@ namespace otagate::plugins {
 class Bandwidth {
  public:
   // Bytes a second; 0: no limit.
-  explicit Bandwidth(std::uint64_t rate) : rate_(static_cast<std::int64_t>(rate)), tokens_(rate_) {}
+  explicit Bandwidth(std::uint64_t rate) : rate_(static_cast<std::int64_t>(rate)), tokens_(rate_ * kUnit) {}
 
   bool limited() const { return rate_ != 0; }
 
@@ -22,17 +22,17 @@ class Bandwidth {
     const std::scoped_lock lock(mutex_);
     fill(now_ms);
     const std::int64_t share = std::max<std::int64_t>(rate_ / 8, 1);
-    const std::int64_t most = std::min(tokens_, share);
+    const std::int64_t most = std::min(tokens_ / kUnit, share);
     if (most <= 0) return 0;
     const auto taken = std::min(wanted, static_cast<std::uint64_t>(most));
-    tokens_ -= static_cast<std::int64_t>(taken);
+    tokens_ -= static_cast<std::int64_t>(taken) * kUnit;
     return taken;
   }
   // What was taken and could not be sent.
   void give_back(std::uint64_t bytes) {
     if (!limited()) return;
     const std::scoped_lock lock(mutex_);
-    tokens_ = std::min(tokens_ + static_cast<std::int64_t>(bytes), rate_);
+    tokens_ = std::min(tokens_ + static_cast<std::int64_t>(bytes) * kUnit, rate_ * kUnit);
   }
 
   // For what cannot be sent in pieces: books the bytes, and says in how many milliseconds their turn is.
@@ -41,9 +41,9 @@ class Bandwidth {
     if (!limited()) return 0;
     const std::scoped_lock lock(mutex_);
     fill(now_ms);
-    const std::int64_t missing = static_cast<std::int64_t>(bytes) - tokens_;
-    const auto wait = missing <= 0 ? 0 : static_cast<std::uint64_t>((missing * 1000 + rate_ - 1) / rate_);
-    if (wait <= most_ms) tokens_ -= static_cast<std::int64_t>(bytes);
+    const std::int64_t missing = static_cast<std::int64_t>(bytes) * kUnit - tokens_;
+    const auto wait = missing <= 0 ? 0 : static_cast<std::uint64_t>((missing + rate_ - 1) / rate_);
+    if (wait <= most_ms) tokens_ -= static_cast<std::int64_t>(bytes) * kUnit;
     return wait;
   }
 
@@ -52,11 +52,12 @@ class Bandwidth {
     if (filled_ms_ == 0) filled_ms_ = now_ms;
     if (now_ms <= filled_ms_) return;
     const std::uint64_t since = std::min<std::uint64_t>(now_ms - filled_ms_, 3'600'000);
-    const std::int64_t more = rate_ * static_cast<std::int64_t>(since) / 1000;
-    if (more == 0) return;  // the time counts on
-    tokens_ = std::min(tokens_ + more, rate_);
+    tokens_ = std::min(tokens_ + rate_ * static_cast<std::int64_t>(since), rate_ * kUnit);
     filled_ms_ = now_ms;
   }
+
+  // Counted in thousandths of a byte: what a millisecond brings is exact.
+  static constexpr std::int64_t kUnit = 1000;
 
   const std::int64_t rate_;
   std::mutex mutex_;
