@@ -290,7 +290,7 @@ void Services::progress(std::string_view instance, plugin::Progress progress,
     reply(fail(Code::denied, kStalePrincipal));
     return;
   }
-  fleet_.progress(instance, std::move(principal), std::move(progress), std::move(reply));
+  fleet_.progress(instance, std::move(principal), std::move(progress), reply);
 }
 
 }  // namespace otagate::gateway

@@ -183,7 +183,7 @@ void Admin::act(std::int64_t id, api::DeploymentAction action, std::string why,
     }
     return Action::pause;
   };
-  gateway_.fleet().act(id, to(), std::move(why), std::move(reply));
+  gateway_.fleet().act(id, to(), std::move(why), reply);
 }
 
 void Admin::backup_state(Reply<std::string> reply) {

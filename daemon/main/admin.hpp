@@ -57,43 +57,43 @@ class Admin final : public api::Backend {
   void unfollow(std::uint64_t id) override { gateway_.events().unfollow(id); }
   api::FleetView fleet() const override;
   void devices(rollout::DeviceQuery query, Reply<rollout::DevicePage> reply) override {
-    gateway_.fleet().devices(std::move(query), std::move(reply));
+    gateway_.fleet().devices(std::move(query), reply);
   }
   void device(std::string id, Reply<rollout::DeviceView> reply) override {
-    gateway_.fleet().device(std::move(id), std::move(reply));
+    gateway_.fleet().device(std::move(id), reply);
   }
   void edit_devices(std::vector<rollout::DeviceEdit> edits, Reply<std::uint64_t> reply) override {
-    gateway_.fleet().edit_devices(std::move(edits), std::move(reply));
+    gateway_.fleet().edit_devices(std::move(edits), reply);
   }
   void remove_device(std::string id, Reply<void> reply) override {
-    gateway_.fleet().remove_device(std::move(id), std::move(reply));
+    gateway_.fleet().remove_device(std::move(id), reply);
   }
   void make_token(std::string id, Reply<std::string> reply) override {
-    gateway_.fleet().make_token(std::move(id), std::move(reply));
+    gateway_.fleet().make_token(std::move(id), reply);
   }
   void revoke_token(std::string id, Reply<void> reply) override {
-    gateway_.fleet().revoke_token(std::move(id), std::move(reply));
+    gateway_.fleet().revoke_token(std::move(id), reply);
   }
   void deploy(rollout::Spec spec, Reply<std::int64_t> reply) override {
-    gateway_.fleet().deploy(std::move(spec), std::move(reply));
+    gateway_.fleet().deploy(std::move(spec), reply);
   }
   void preview(rollout::Spec spec, Reply<rollout::Preview> reply) override {
-    gateway_.fleet().preview(std::move(spec), std::move(reply));
+    gateway_.fleet().preview(std::move(spec), reply);
   }
   void deployments(rollout::DeploymentQuery query,
                    Reply<std::vector<rollout::DeploymentView>> reply) override {
-    gateway_.fleet().deployments(query, std::move(reply));
+    gateway_.fleet().deployments(query, reply);
   }
   void deployment(std::int64_t id, Reply<rollout::DeploymentView> reply) override {
-    gateway_.fleet().deployment(id, std::move(reply));
+    gateway_.fleet().deployment(id, reply);
   }
   void members(std::int64_t id, std::string after, std::size_t limit,
                Reply<std::vector<rollout::MemberView>> reply) override {
-    gateway_.fleet().members(id, std::move(after), limit, std::move(reply));
+    gateway_.fleet().members(id, std::move(after), limit, reply);
   }
   void attempts(std::string device, std::int64_t deployment, std::uint64_t before, std::size_t limit,
                 Reply<std::vector<rollout::AttemptView>> reply) override {
-    gateway_.fleet().attempts(std::move(device), deployment, before, limit, std::move(reply));
+    gateway_.fleet().attempts(std::move(device), deployment, before, limit, reply);
   }
   void act(std::int64_t id, api::DeploymentAction action, std::string why,
            Reply<rollout::DeploymentView> reply) override;
