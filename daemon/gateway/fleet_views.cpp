@@ -8,6 +8,7 @@ namespace otagate::gateway {
 namespace {
 
 constexpr std::size_t kMostItems = 1000;
+constexpr std::size_t kRowsOfARead = 100;
 
 bool fits(const fleet::Device& device, const rollout::DeviceQuery& query) {
   if (!query.type.empty() && device.type != query.type) return false;
@@ -180,15 +181,20 @@ void Fleet::Core::members(std::int64_t id, const std::string& after, std::size_t
     views.push_back({it->first, *member, std::nullopt});
     keys.push_back(it->second);
   }
-  auto rows = db_.read_sync([&](state::Reader& db) { return state::last_attempts(db, id, keys); });
-  if (!rows) return refuse(reply, std::move(rows).error());
-  for (const state::AttemptRow& row : *rows) {
-    const auto found = std::find_if(views.begin(), views.end(), [&](const rollout::MemberView& candidate) {
-      return candidate.device == row.device_name;
-    });
-    if (found == views.end()) continue;
-    const auto open = attempts_.find(static_cast<AttemptId>(row.id));
-    found->attempt = open != attempts_.end() ? view(open->second) : fleet::view_of(row);
+  // A read is short, so many are several.
+  for (std::size_t from = 0; from < keys.size(); from += kRowsOfARead) {
+    const auto first = keys.begin() + static_cast<std::ptrdiff_t>(from);
+    const std::vector<std::int64_t> some(
+        first, first + static_cast<std::ptrdiff_t>(std::min(kRowsOfARead, keys.size() - from)));
+    auto rows = db_.read_sync([&](state::Reader& db) { return state::last_attempts(db, id, some); });
+    if (!rows) return refuse(reply, std::move(rows).error());
+    for (const state::AttemptRow& row : *rows) {
+      const auto key = std::find(keys.begin(), keys.end(), row.device);
+      if (key == keys.end()) continue;
+      const auto open = attempts_.find(static_cast<AttemptId>(row.id));
+      views[static_cast<std::size_t>(key - keys.begin())].attempt =
+          open != attempts_.end() ? view(open->second) : fleet::view_of(row);
+    }
   }
   answer(reply, std::move(views));
 }
@@ -199,13 +205,19 @@ void Fleet::Core::attempts(const std::string& device, std::int64_t deployment, s
   query.device = device;
   query.deployment = deployment;
   query.before = static_cast<std::int64_t>(before);
-  query.limit = std::clamp<std::size_t>(limit, 1, kMostItems);
-  auto rows = db_.read_sync([&](state::Reader& db) { return state::page_attempts(db, query); });
-  if (!rows) return refuse(reply, std::move(rows).error());
+  std::size_t missing = std::clamp<std::size_t>(limit, 1, kMostItems);
   std::vector<rollout::AttemptView> views;
-  for (const state::AttemptRow& row : *rows) {
-    const auto open = attempts_.find(static_cast<AttemptId>(row.id));
-    views.push_back(open != attempts_.end() ? view(open->second) : fleet::view_of(row));
+  while (missing > 0) {
+    query.limit = std::min(missing, kRowsOfARead);
+    auto rows = db_.read_sync([&](state::Reader& db) { return state::page_attempts(db, query); });
+    if (!rows) return refuse(reply, std::move(rows).error());
+    for (const state::AttemptRow& row : *rows) {
+      const auto open = attempts_.find(static_cast<AttemptId>(row.id));
+      views.push_back(open != attempts_.end() ? view(open->second) : fleet::view_of(row));
+    }
+    if (rows->size() < query.limit) break;
+    missing -= rows->size();
+    query.before = rows->back().id;
   }
   answer(reply, std::move(views));
 }
