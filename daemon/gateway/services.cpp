@@ -168,6 +168,21 @@ void Services::open_digest(const plugin::OpenRequest& request, bool streaming,
   reply(make_blob(cache_, std::move(*reader), digest->hex()));
 }
 
+void Services::open_entry(const Entry& entry, const plugin::OpenRequest& request, bool streaming,
+                          const std::string& tag, const plugin::Reply<std::shared_ptr<plugin::Blob>>& reply) {
+  OpenOptions options;
+  options.streaming = streaming;
+  options.peer = request.peer;
+  options.offset = request.offset;
+  options.timeout = request.timeout;
+  opener_.open(entry, std::move(options), [this, tag, reply](Result<cache::ReaderPtr> reader) {
+    if (!reader)
+      reply(fail(std::move(reader).error()));
+    else
+      reply(make_blob(cache_, std::move(*reader), tag));
+  });
+}
+
 void Services::open(std::string_view, plugin::OpenRequest request, bool streaming,
                     plugin::Reply<std::shared_ptr<plugin::Blob>> reply) {
   auto principal = credentials_.find(request.principal);
@@ -190,18 +205,7 @@ void Services::open(std::string_view, plugin::OpenRequest request, bool streamin
       reply(fail(entry ? Error(Code::not_found, "no such firmware") : std::move(entry).error()));
       return;
     }
-    OpenOptions options;
-    options.streaming = streaming;
-    options.peer = request.peer;
-    options.offset = request.offset;
-    options.timeout = request.timeout;
-    opener_.open(*entry, std::move(options),
-                 [this, tag = entry->tag, reply](Result<cache::ReaderPtr> reader) {
-                   if (!reader)
-                     reply(fail(std::move(reader).error()));
-                   else
-                     reply(make_blob(cache_, std::move(*reader), tag));
-                 });
+    open_entry(*entry, request, streaming, entry->tag, reply);
   });
 }
 
@@ -258,18 +262,7 @@ void Services::open_part(const std::shared_ptr<const Principal>& principal, plug
                          : std::move(entries).error()));
       return;
     }
-    OpenOptions options;
-    options.streaming = streaming;
-    options.peer = request.peer;
-    options.offset = request.offset;
-    options.timeout = request.timeout;
-    opener_.open(entries->front(), std::move(options),
-                 [this, tag = request.digest, reply](Result<cache::ReaderPtr> reader) {
-                   if (!reader)
-                     reply(fail(std::move(reader).error()));
-                   else
-                     reply(make_blob(cache_, std::move(*reader), tag));
-                 });
+    open_entry(entries->front(), request, streaming, request.digest, reply);
   });
 }
 

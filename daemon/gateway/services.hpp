@@ -51,6 +51,9 @@ class Services final : public plugin::TransportServices {
   void open_digest(const plugin::OpenRequest& request, bool streaming,
                    const plugin::Reply<std::shared_ptr<plugin::Blob>>& reply);
 
+  // Answers with a reader of its bytes under that tag.
+  void open_entry(const Entry& entry, const plugin::OpenRequest& request, bool streaming,
+                  const std::string& tag, const plugin::Reply<std::shared_ptr<plugin::Blob>>& reply);
   void open_part(const std::shared_ptr<const Principal>& principal, plugin::OpenRequest request,
                  bool streaming, const plugin::Reply<std::shared_ptr<plugin::Blob>>& reply);
 

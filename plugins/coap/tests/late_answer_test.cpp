@@ -7,6 +7,7 @@
 
 #include <array>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <future>
 
@@ -17,6 +18,7 @@
 #include "problem.hpp"
 #include "responder.hpp"
 #include "scripted_protocol.hpp"
+#include "support/skip.hpp"
 
 namespace otagate::coap {
 namespace {
@@ -184,7 +186,8 @@ TEST_F(LateAnswerTest, WhoWaitsWhenTheGatewayStopsGets503) {
 
 // libcoap's own client takes an answer of its own to a POST.
 TEST_F(LateAnswerTest, LibcoapsClientWaitsForALateAnswer) {
-  if (std::system("command -v coap-client-notls >/dev/null 2>&1") != 0) GTEST_SKIP() << "no coap-client";
+  if (std::system("command -v coap-client-notls >/dev/null 2>&1") != 0)
+    OTAGATE_SKIP("coap-client-notls is missing: install libcoap3-bin");
   auto printed = std::async(std::launch::async, [this] {
     const std::string command =
         "coap-client-notls -B 10 -m post -e x coap://127.0.0.1:" + port + "/p 2>/dev/null";

@@ -2,6 +2,7 @@
 #include <sys/mount.h>
 
 #include "support.hpp"
+#include "support/skip.hpp"
 
 namespace otagate::cache {
 namespace {
@@ -186,11 +187,11 @@ TEST_F(EvictionTest, WritesHardlyMoreThanItKeeps) {
 class FullDiskTest : public EvictionTest {
  protected:
   void SetUp() override {
-    if (::geteuid() != 0) GTEST_SKIP() << "mounting a small tmpfs needs root";
+    if (::geteuid() != 0) OTAGATE_SKIP("mounting a small tmpfs needs root");
     mounted = dir.path() / "small";
     std::filesystem::create_directories(mounted);
     if (::mount("tmpfs", mounted.c_str(), "tmpfs", 0, "size=8m") != 0)
-      GTEST_SKIP() << "mounting a small tmpfs: " << std::strerror(errno);
+      OTAGATE_SKIP("mounting a small tmpfs: " << std::strerror(errno));
     options.root = mounted / "cache";
     options.environment.space = nullptr;  // the real one
   }

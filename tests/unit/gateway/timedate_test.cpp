@@ -20,6 +20,7 @@
 #include <thread>
 
 #include "core/clock.hpp"
+#include "support/skip.hpp"
 #include "unit/state/support.hpp"
 
 namespace otagate::gateway {
@@ -54,7 +55,7 @@ class TimedateTest : public testing::Test {
       int status = 0;
       if (::waitpid(daemon_, &status, WNOHANG) == daemon_) {
         daemon_ = -1;
-        GTEST_SKIP() << "dbus-daemon is not installed (apt install dbus)";
+        OTAGATE_SKIP("dbus-daemon is not installed (apt install dbus)");
       }
       ASSERT_LT(std::chrono::steady_clock::now(), end);
       std::this_thread::yield();
