@@ -61,6 +61,8 @@ void Fleet::Core::edit_devices(const std::vector<rollout::DeviceEdit>& edits,
       std::sort(device->tags.begin(), device->tags.end());
       device->tags.erase(std::unique(device->tags.begin(), device->tags.end()), device->tags.end());
     }
+    if (edit.transport || edit.address)
+      place(*device, edit.transport.value_or(device->transport), edit.address.value_or(device->address));
     if (edit.versions) device->versions = *edit.versions;
     if (edit.attributes) device->attributes = *edit.attributes;
     tokens = tokens || (device->token && (approval != device->approval || type != device->type));
@@ -101,8 +103,7 @@ void Fleet::Core::remove_device(const std::string& id, const Fleet::Reply<void>&
   const bool token = device->token.has_value();
   event("device.removed", state::Severity::notice, device, "by an operator");
   step([key](state::Writer& db) { return state::delete_device(db, key); });
-  by_id_.erase(by_id_.find(id));
-  devices_.erase(key);
+  forget_device(*device);
   {
     const std::scoped_lock lock(shared_mutex_);
     counts_.devices = devices_.size();
