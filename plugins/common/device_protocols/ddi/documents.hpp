@@ -28,7 +28,10 @@ struct Artifact {
   std::string file;
   std::string sha1, md5, sha256;
   std::uint64_t size = 0;
+
+  friend bool operator==(const Artifact&, const Artifact&) = default;
 };
+using Artifacts = std::vector<Artifact>;
 
 // "os" is the part every DDI client looks for: the gateway's component "application". Others keep their name.
 std::string_view part_name(std::string_view component);
@@ -48,6 +51,7 @@ struct PollLinks {
   std::uint64_t deployment = 0;    // attempt; 0: no link
   std::uint64_t confirmation = 0;  // attempt; 0: no link
   std::uint64_t cancel = 0;        // attempt; 0: no link
+  std::uint64_t installed = 0;     // attempt; 0: no link
   std::uint32_t tag = 0;           // of the offer that is linked
   bool config_data = false;
 };
