@@ -23,7 +23,7 @@ packages_for() {
       ;;
     test)
       echo "attr clang curl dbus faketime git libcoap3-bin libfuse3-dev fuse3 libgmock-dev libgtest-dev" \
-        "openssl procps python3-venv sqlite3 swupdate util-linux wget"
+        "openssl procps python3-gi python3-venv sqlite3 swupdate util-linux wget"
       ;;
     run) echo "curl libcoap3-bin" ;;
     lint) echo "clang clang-format clang-tidy clang-tools shellcheck git" ;;
