@@ -176,6 +176,8 @@ std::string to_redacted_json(const Config& config) {
         {"next_check_in", format_duration(config.devices.next_check_in)},
         {"history", format_duration(config.devices.history)},
         {"history_per_device", config.devices.history_per_device}}},
+      {"local",
+       {{"priority", config.local.priority}, {"bundle_keys", list(config.local.bundle_keys)}}},
       {"security", {{"trusted_networks", list(config.security.trusted_networks)}}},
       {"store", all(config.stores, store)},
       {"transport", all(config.transports, transport)},

@@ -91,6 +91,8 @@ Result<void> Gateway::start() {
   if (auto opened = open_cache(); !opened) return fail(std::move(opened).error().with_context("cache"));
 
   opener_ = std::make_unique<Opener>(db_, *cache_, journal_);
+  catalog_.set_reachable([this](std::string_view store) { return opener_->reachable(store); });
+  local_ = std::make_unique<LocalStore>(db_, *cache_, journal_, events_, [this] { catalog_changed(); });
   fleet_links_ = std::make_unique<FleetLinks>(*opener_, *cache_, [this] { return running_transports(); });
   fleet_ = std::make_unique<Fleet>(db_, catalog_, credentials_, events_, *fleet_links_);
   if (auto started = fleet_->start(config_.devices); !started)
@@ -105,6 +107,11 @@ Result<void> Gateway::start() {
   registry_->scan();
 
   const auto ids = write_stores();
+  if (const auto local = ids.find(std::string(kLocalStore)); local != ids.end()) {
+    local_->set_row(local->second);
+    journal_.set_store(local->first, local->second);
+    journal_.set_listed(local->first, true);
+  }
   for (const config::Store& store : config_.stores) {
     const auto id = ids.find(store.name);
     if (store.enabled && id != ids.end()) start_store(store, id->second);
@@ -125,6 +132,7 @@ std::map<std::string, std::int64_t> Gateway::write_stores() {
   for (const config::Store& store : config_.stores) {
     if (store.enabled) rows.push_back({store.name, store.plugin, store.priority});
   }
+  rows.push_back({std::string(kLocalStore), std::string(kBuiltIn), config_.local.priority});
   std::map<std::string, std::int64_t> ids;
   auto written = db_.write_sync([&](state::Writer& db) { return state::set_stores(db, rows); });
   if (!written) {
@@ -219,6 +227,7 @@ void Gateway::stop() {
   if (fleet_) fleet_->stop();
   // Fills first: their sources are the stores.
   cache_->stop();
+  if (local_) local_->stop();
   stop_stores(stores);
   registry_.reset();
 }

@@ -11,6 +11,8 @@ namespace otagate::gateway {
 
 namespace {
 
+constexpr std::uint64_t kLeastUpload = 64 * 1024;  // bytes per second that an uplink is given time for
+
 // Waits for the one reply of a call. The promise is shared: the waiter may leave while set_value
 // still returns.
 template <class T, class Call>
@@ -127,6 +129,16 @@ void StoreClient::presign(const std::string& key, const std::string& change_toke
                           std::chrono::milliseconds expiry, std::chrono::milliseconds timeout,
                           plugin::Reply<std::string> reply) {
   instance_->presign(key, change_token, head, expiry, timeout, std::move(reply));
+}
+
+void StoreClient::publish(plugin::PublishRequest request, plugin::Reply<plugin::Object> reply) {
+  const auto timeout = timeout_ + std::chrono::seconds(request.size / kLeastUpload);
+  instance_->publish(std::move(request), timeout,
+                     [self = shared_from_this(), reply = std::move(reply)](Result<plugin::Object> object) {
+                       self->book(object ? Code::ok : object.error().code(),
+                                  object ? 0 : object.error().retry_after_ms());
+                       reply(std::move(object));
+                     });
 }
 
 // Hands a plugin's bytes to the cache and its verdicts back.
