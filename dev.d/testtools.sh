@@ -19,8 +19,9 @@ test_python() {
 
 install_test_tools() {
   mkdir -p "$OTAGATE_TEST_CACHE"
-  tool_once venv "pytest=$PYTEST timeout=$PYTEST_TIMEOUT boto3=$BOTO3 aiocoap=$AIOCOAP jsonschema=$JSONSCHEMA" install_venv
+  tool_once venv "pytest=$PYTEST timeout=$PYTEST_TIMEOUT boto3=$BOTO3 azure=$AZURE_STORAGE_BLOB aiocoap=$AIOCOAP jsonschema=$JSONSCHEMA" install_venv
   tool_once versitygw "$VERSITYGW" install_versitygw
+  tool_once azurite-blob "$AZURITE" install_azurite
 }
 
 # tool_once NAME VERSION FUNCTION: runs FUNCTION unless that version is there already.
@@ -45,7 +46,8 @@ install_venv() {
   rm -rf "$OTAGATE_TEST_CACHE/venv"
   /usr/bin/python3 -m venv "$OTAGATE_TEST_CACHE/venv" || return 1
   "$OTAGATE_TEST_CACHE/venv/bin/pip" install --quiet --disable-pip-version-check \
-    "pytest==$PYTEST" "pytest-timeout==$PYTEST_TIMEOUT" "boto3==$BOTO3" "aiocoap==$AIOCOAP" "jsonschema==$JSONSCHEMA"
+    "pytest==$PYTEST" "pytest-timeout==$PYTEST_TIMEOUT" "boto3==$BOTO3" "azure-storage-blob==$AZURE_STORAGE_BLOB" \
+    "aiocoap==$AIOCOAP" "jsonschema==$JSONSCHEMA"
 }
 
 install_versitygw() {
@@ -53,6 +55,18 @@ install_versitygw() {
   GOBIN=$OTAGATE_TEST_CACHE/bin GOTOOLCHAIN=auto GOFLAGS=-mod=mod CGO_ENABLED=0 \
     "$go" install "github.com/versity/versitygw/cmd/versitygw@$VERSITYGW" || return 1
   "$OTAGATE_TEST_CACHE/bin/versitygw" --version
+}
+
+install_azurite() {
+  command -v npm >/dev/null || {
+    echo "npm is not installed (Debian package npm)"
+    return 1
+  }
+  rm -rf "$OTAGATE_TEST_CACHE/azurite"
+  mkdir -p "$OTAGATE_TEST_CACHE/azurite" "$OTAGATE_TEST_CACHE/bin" || return 1
+  npm install --silent --no-audit --no-fund --prefix "$OTAGATE_TEST_CACHE/azurite" "azurite@$AZURITE" || return 1
+  ln -sf ../azurite/node_modules/.bin/azurite-blob "$OTAGATE_TEST_CACHE/bin/azurite-blob" || return 1
+  "$OTAGATE_TEST_CACHE/bin/azurite-blob" --version
 }
 
 # Path of a Go that can fetch newer toolchains (1.21 or later). Debian 12's own cannot; then the
