@@ -34,6 +34,10 @@ std::optional<FleetPart> Fleet::open_part(std::uint64_t handle) const {
   return core_->open_part(bare >> 4, static_cast<std::uint32_t>(bare & kPartMask));
 }
 
+bool Fleet::is_offered(const Digest& digest, const Principal& principal) const {
+  return core_->is_offered(digest, principal);
+}
+
 void Fleet::check_in(std::string_view instance, std::shared_ptr<const Principal> principal,
                      plugin::CheckIn check_in, Reply<plugin::Offer> reply) {
   auto request = std::make_shared<Core::CheckIn>();

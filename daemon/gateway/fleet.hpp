@@ -99,6 +99,8 @@ class Fleet {
                 plugin::Progress progress, const Reply<std::uint32_t>& reply);
   // What a part_handle() stands for; nothing once the attempt is over.
   std::optional<FleetPart> open_part(std::uint64_t handle) const;
+  // Whether an open attempt offers these bytes to a device that may be the principal's.
+  bool is_offered(const Digest& digest, const Principal& principal) const;
   // An answer of the catalog may differ: channels are resolved anew.
   void catalog_changed();
 

@@ -1,6 +1,8 @@
 // Fleet::Core: its thread, what is written, what is read back.
 #include "gateway/fleet_core.hpp"
 
+#include <algorithm>
+
 #include "core/clock.hpp"
 #include "core/log.hpp"
 #include "state/outbox.hpp"
@@ -388,6 +390,18 @@ Result<void> Fleet::Core::load_attempts() {
 FleetCounts Fleet::Core::counts() const {
   const std::scoped_lock lock(shared_mutex_);
   return counts_;
+}
+
+bool Fleet::Core::is_offered(const Digest& digest, const Principal& principal) const {
+  const std::scoped_lock lock(shared_mutex_);
+  return std::any_of(shared_parts_.begin(), shared_parts_.end(), [&](const auto& item) {
+    const SharedParts& shared = item.second;
+    if (!principal.device.empty() && !principal.gateway && principal.device != shared.device) return false;
+    return std::any_of(shared.parts.begin(), shared.parts.end(), [&](const fleet::OfferedPart& part) {
+      const bool bound = principal.type.empty() || part.type.empty() || part.type == principal.type;
+      return part.digest == digest && bound;
+    });
+  });
 }
 
 std::optional<FleetPart> Fleet::Core::open_part(AttemptId attempt, std::uint32_t part) const {

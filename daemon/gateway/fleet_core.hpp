@@ -39,6 +39,7 @@ class Fleet::Core : public std::enable_shared_from_this<Fleet::Core> {
   void stop();
   FleetCounts counts() const;
   std::optional<FleetPart> open_part(AttemptId attempt, std::uint32_t part) const;
+  bool is_offered(const Digest& digest, const Principal& principal) const;
 
   // Runs as one request on the fleet's thread. False: it has stopped.
   bool post(std::function<void()> work);
