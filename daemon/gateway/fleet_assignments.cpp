@@ -68,12 +68,12 @@ void Fleet::Core::announce(const Device& device) {
   known.type = device.type;
   known.tags = device.tags;
   known.approved = device.approval == rollout::Approval::approved;
-  for (const auto& pair : device.attributes) known.attributes.push_back(pair);
-  if (!device.type.empty()) known.attributes.emplace_back("type", device.type);
-  for (const auto& [component, version] : device.versions) {
-    const bool main = component == rollout::kDefaultComponent;
-    known.attributes.emplace_back(main ? "version" : "version." + component, version);
-  }
+  // What the gateway knows outranks what the device says of itself under the same name.
+  std::map<std::string, std::string> attributes = device.attributes;
+  if (!device.type.empty()) attributes["type"] = device.type;
+  for (const auto& [component, version] : device.versions)
+    attributes[component == rollout::kDefaultComponent ? "version" : "version." + component] = version;
+  known.attributes.assign(attributes.begin(), attributes.end());
   host_.device_known(known);
 }
 
