@@ -9,6 +9,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from support import tools  # noqa: E402
 from support.gateway import Gateway  # noqa: E402
+from support.hawkbit import HawkBit  # noqa: E402
 from support.proxy import ThrottledProxy  # noqa: E402
 from support.s3 import S3Server  # noqa: E402
 
@@ -61,6 +62,16 @@ def gateway(make_gateway):
 def s3(owner):
     """A running S3 server with an empty bucket."""
     return owner.add(S3Server()).start()
+
+
+@pytest.fixture(scope="session")
+def hawkbit():
+    """A running hawkBit, the same for all tests of a file: it takes long to start. Names must be unique."""
+    server = HawkBit()
+    try:
+        yield server.start()
+    finally:
+        server.close()
 
 
 @pytest.fixture

@@ -30,7 +30,8 @@ json::object read(std::string_view text) {
 }
 
 template <class T>
-common::Outcome<T> parsed(std::string_view what, std::string_view text, T (*read_members)(const json::object&)) {
+common::Outcome<T> parsed(std::string_view what, std::string_view text,
+                          T (*read_members)(const json::object&)) {
   std::string why;
   try {
     return read_members(read(text));
@@ -79,7 +80,8 @@ std::string text_at(const json::object& from, std::string_view key, std::size_t 
   if (value == nullptr) return {};
   if (!value->is_string()) throw Wrong{std::string(key) + " is no string"};
   const std::string_view text(value->get_string().data(), value->get_string().size());
-  if (text.size() > most) throw Wrong{std::string(key) + " is longer than " + std::to_string(most) + " bytes"};
+  if (text.size() > most)
+    throw Wrong{std::string(key) + " is longer than " + std::to_string(most) + " bytes"};
   if (std::any_of(text.begin(), text.end(), [](char c) {
         const auto byte = static_cast<unsigned char>(c);
         return byte < 0x20 || byte == 0x7f;
@@ -141,8 +143,10 @@ std::optional<ActionLink> action_link(const json::object& links, std::string_vie
     query.remove_prefix(std::min(end + 1, query.size()));
     if (!pair.starts_with("c=")) continue;
     const std::string_view state = pair.substr(2);
-    const auto plain = [](char c) { return (c >= '0' && c <= '9') || c == '-' || (c >= 'a' && c <= 'z') ||
-                                           (c >= 'A' && c <= 'Z') || c == '_'; };
+    const auto plain = [](char c) {
+      return (c >= '0' && c <= '9') || c == '-' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+             c == '_';
+    };
     if (state.size() > 64 || !std::all_of(state.begin(), state.end(), plain))
       throw Wrong{std::string(resource) + " has a state that is no number"};
     link.state = state;
@@ -191,7 +195,8 @@ Artifact read_artifact(const json::object& from) {
 Chunk read_chunk(const json::object& from) {
   Chunk chunk{need_text(from, "part"), need_text(from, "name"), need_text(from, "version"), {}, {}};
   if (const json::array* artifacts = array_at(from, "artifacts", kMaxArtifacts)) {
-    for (const json::value& one : *artifacts) chunk.artifacts.push_back(read_artifact(object_of(one, "artifacts")));
+    for (const json::value& one : *artifacts)
+      chunk.artifacts.push_back(read_artifact(object_of(one, "artifacts")));
   }
   if (const json::array* metadata = array_at(from, "metadata", kMaxMetadata)) {
     for (const json::value& one : *metadata) {
@@ -240,7 +245,9 @@ bool valid_action(std::string_view id) {
          std::all_of(id.begin(), id.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
-common::Outcome<Base> parse_base(std::string_view text) { return parsed<Base>("answer to a poll", text, &read_base); }
+common::Outcome<Base> parse_base(std::string_view text) {
+  return parsed<Base>("answer to a poll", text, &read_base);
+}
 
 common::Outcome<Deployment> parse_deployment(std::string_view text) {
   return parsed<Deployment>("deployment", text, &read_deployment);

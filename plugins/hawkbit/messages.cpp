@@ -68,8 +68,8 @@ Message consent(const sdk::Feedback& feedback, bool given) {
   json::object document;
   document["confirmation"] = word_of(kConfirmations, given);
   if (feedback.code != 0) document["code"] = feedback.code;
-  const std::string detail = detail_or(
-      feedback.message, given ? "agreed to at the gateway" : "refused at the gateway");
+  const std::string detail =
+      detail_or(feedback.message, given ? "agreed to at the gateway" : "refused at the gateway");
   document["details"] = json::array{common::printable(detail, kMaxDetail)};
   return {"confirmationBase/" + std::string(feedback.external_id) + "/feedback", json::serialize(document)};
 }

@@ -76,7 +76,7 @@ class HawkBit:
                      "--hawkbit.controller.minPollingTime=00:00:01"],
                     stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, cwd=self.folder,
                 )
-        eventually(self._answers, 120, 0.2, "hawkBit answering")
+        eventually(self._answers, 240, 0.2, "hawkBit answering")
         self.configure("authentication.gatewaytoken.enabled", True)
         self.configure("authentication.gatewaytoken.key", GATEWAY_TOKEN)
         self.configure("authentication.targettoken.enabled", True)

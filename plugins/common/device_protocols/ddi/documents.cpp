@@ -118,7 +118,8 @@ std::string poll_document(const Place& place, std::uint64_t seconds, const PollL
         link(place.controller + "/deploymentBase/" + std::to_string(links.deployment) + tag);
   }
   if (links.config_data) list["configData"] = link(place.controller + "/configData");
-  const json::object document = {{"config", {{"polling", {{"sleep", common::ddi::format_sleep(seconds)}}}}}, {"_links", std::move(list)}};
+  const json::object document = {{"config", {{"polling", {{"sleep", common::ddi::format_sleep(seconds)}}}}},
+                                 {"_links", std::move(list)}};
   return json::serialize(document);
 }
 
