@@ -44,12 +44,6 @@ PollerOptions make_options(const sdk::StoreHost& host) {
   return options;
 }
 
-// The kinds that end an action, if the server takes them.
-bool ends(std::uint32_t kind) {
-  return kind == OTAGATE_FEEDBACK_SUCCESS || kind == OTAGATE_FEEDBACK_FAILURE ||
-         kind == OTAGATE_FEEDBACK_CANCELLED;
-}
-
 bool of_cancel(std::uint32_t kind) {
   return kind == OTAGATE_FEEDBACK_CANCELLED || kind == OTAGATE_FEEDBACK_CANCEL_REFUSED;
 }
@@ -87,24 +81,27 @@ void HawkbitStore::watch(std::string_view device, const sdk::Pairs& attributes, 
 
 void HawkbitStore::unwatch(std::string_view device, sdk::Call&) { poller_.unwatch(device); }
 
-void HawkbitStore::feedback(const sdk::Feedback& feedback, sdk::Call& call) {
-  check_device(feedback.device);
-  if (!valid_action(feedback.external_id))
+void HawkbitStore::feedback(const sdk::Feedback& said, sdk::Call& call) {
+  if (!valid_action(said.external_id))
     throw Failure(OTAGATE_NOT_FOUND, "that is no action of hawkBit's: they are numbers");
-  const bool progress = feedback.kind == OTAGATE_FEEDBACK_PROGRESS;
-  if (progress && !poller_.progress_is_news(feedback.device, feedback.external_id,
-                                            percent(feedback.done, feedback.total)))
+  // A host that has never heard of what is cancelled does not know whose it was.
+  const std::string device =
+      said.device.empty() ? poller_.device_of_cancel(said.external_id) : std::string(said.device);
+  if (device.empty()) throw Failure(OTAGATE_NOT_FOUND, "no target is known that has that action");
+  check_device(device);
+  if (said.kind == OTAGATE_FEEDBACK_PROGRESS &&
+      !poller_.progress_is_news(device, said.external_id, percent(said.done, said.total)))
     return;
-  const auto message = feedback_message(feedback, poller_.cancel_id(feedback.device, feedback.external_id));
+  const auto message = feedback_message(said, poller_.cancel_id(device, said.external_id));
   if (!message) throw Failure(OTAGATE_UNSUPPORTED, "hawkBit has no word for that kind of feedback");
-  if (ends(feedback.kind)) poller_.closing(feedback.device, feedback.external_id);
-  const auto sent = server_->post(feedback.device, *message, [&call] { return call.stopped(); });
-  if (sent) return poller_.told(feedback.device, feedback.external_id, feedback.kind, true);
+  poller_.telling(device, said.external_id, said.kind);
+  const auto sent = server_->post(device, *message, [&call] { return call.stopped(); });
+  if (sent) return poller_.told(device, said.external_id, said.kind, true);
 
   Refusal refusal = sent.error();
   // An action that is not, or no longer, being cancelled: there is nobody to answer.
-  if (of_cancel(feedback.kind) && refusal.http_status == 405) refusal.status = OTAGATE_NOT_FOUND;
-  poller_.told(feedback.device, feedback.external_id, feedback.kind, refusal.status == OTAGATE_NOT_FOUND);
+  if (of_cancel(said.kind) && refusal.http_status == 405) refusal.status = OTAGATE_NOT_FOUND;
+  poller_.told(device, said.external_id, said.kind, refusal.status == OTAGATE_NOT_FOUND);
   if (refusal.status == OTAGATE_THROTTLED) poller_.hold(refusal.retry_after_ms);
   common::throw_failure(std::move(refusal));
 }

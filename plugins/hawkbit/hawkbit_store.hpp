@@ -21,7 +21,7 @@ class HawkbitStore : public sdk::Store {
   void fetch(const sdk::FetchRequest& request, sdk::FetchSink& sink) override;
   void watch(std::string_view device, const sdk::Pairs& attributes, sdk::Call& call) override;
   void unwatch(std::string_view device, sdk::Call& call) override;
-  void feedback(const sdk::Feedback& feedback, sdk::Call& call) override;
+  void feedback(const sdk::Feedback& said, sdk::Call& call) override;
 
  private:
   const std::unique_ptr<Server> server_;

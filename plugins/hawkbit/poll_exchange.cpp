@@ -62,12 +62,7 @@ bool Poller::follow_cancel(Poll& poll, const ActionLink& link) {
   if (!answer) return is_over(answer.error()) || keep(poll, answer.error());
   const auto cancel = parse_cancel(*answer);
   if (!cancel) return keep(poll, unreadable(cancel.error()));
-  {
-    // At once: the host's answer may come before this poll has ended.
-    const std::scoped_lock lock(mutex_);
-    if (const auto found = targets_.find(poll.device); found != targets_.end())
-      found->second.cancel = *cancel;
-  }
+  remember_now(poll.device, [&](Target& target) { target.cancel = *cancel; });
   poll.target.cancel = *cancel;
   if (!has_closed(poll.device, cancel->stop)) host_.unassign(cancel->stop);
   return true;
@@ -90,11 +85,16 @@ bool Poller::follow_deployment(Poll& poll, const ActionLink& link, bool consent)
   if (has_closed(poll.device, link.action)) return true;
   artifacts_.exchange_places(*wish);
   host_.count("assignments");
-  // Else it is said again at the next poll.
-  if (host_.assign(*wish)) {
-    poll.target.assigned = link;
-    poll.target.consent = consent;
-  }
+  const ActionLink before = poll.target.assigned;
+  const auto assigned = [&](Target& target) {
+    target.assigned = link;
+    target.consent = consent;
+    target.download_only = wish->mode == OTAGATE_ASSIGN_DOWNLOAD_ONLY;
+  };
+  assigned(poll.target);
+  remember_now(poll.device, assigned);
+  // A host that has no room now is told again at the next poll.
+  if (!host_.assign(*wish)) poll.target.assigned = before;
   return true;
 }
 

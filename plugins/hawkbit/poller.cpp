@@ -104,6 +104,7 @@ void Poller::settle(Poll& poll) {
     Target& target = found->second;
     target.assigned = std::move(poll.target.assigned);
     target.consent = poll.target.consent;
+    target.download_only = poll.target.download_only;
     target.cancel = std::move(poll.target.cancel);
     if (poll.attributes_sent && target.attributes == poll.target.attributes)
       target.attributes_changed = false;
@@ -192,9 +193,28 @@ bool Poller::progress_is_news(std::string_view device, std::string_view action, 
   return true;
 }
 
-void Poller::closing(std::string_view device, std::string_view action) {
+std::string Poller::device_of_cancel(std::string_view action) const {
   const std::scoped_lock lock(mutex_);
-  if (const auto found = targets_.find(device); found != targets_.end()) found->second.closed = action;
+  const auto found = std::find_if(targets_.begin(), targets_.end(),
+                                  [&](const auto& entry) { return entry.second.cancel.stop == action; });
+  return found == targets_.end() ? std::string() : found->first;
+}
+
+void Poller::telling(std::string_view device, std::string_view action, std::uint32_t kind) {
+  const std::scoped_lock lock(mutex_);
+  const auto found = targets_.find(device);
+  if (found == targets_.end()) return;
+  Target& target = found->second;
+  const bool ends =
+      kind == OTAGATE_FEEDBACK_SUCCESS || kind == OTAGATE_FEEDBACK_FAILURE ||
+      kind == OTAGATE_FEEDBACK_CANCELLED ||
+      (kind == OTAGATE_FEEDBACK_DOWNLOADED && target.download_only && target.assigned.action == action);
+  if (ends) target.closed = action;
+}
+
+void Poller::remember_now(const std::string& device, const std::function<void(Target&)>& change) {
+  const std::scoped_lock lock(mutex_);
+  if (const auto found = targets_.find(device); found != targets_.end()) change(found->second);
 }
 
 void Poller::told(std::string_view device, std::string_view action, std::uint32_t kind, bool taken) {

@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -49,9 +50,11 @@ class Poller {
   std::string cancel_id(std::string_view device, std::string_view action) const;
   // Whether a report of progress says something that the server has not been told, and is not one too many.
   bool progress_is_news(std::string_view device, std::string_view action, std::uint64_t percent);
-  // Before a message that ends the action: it is not assigned once more by a poll that was under way. And
-  // after: whether the server took it.
-  void closing(std::string_view device, std::string_view action);
+  // The device whose action the server is cancelling, "" where no poll has seen that.
+  std::string device_of_cancel(std::string_view action) const;
+  // Before a message: after one that ends the action it is not assigned once more by a poll that was under
+  // way. And after it: whether the server took it.
+  void telling(std::string_view device, std::string_view action, std::uint32_t kind);
   void told(std::string_view device, std::string_view action, std::uint32_t kind, bool taken);
   // The server asks for patience.
   void hold(std::uint64_t retry_after_ms);
@@ -67,6 +70,7 @@ class Poller {
     ActionLink assigned{};  // what the host was told last
     bool consent = false;   // that was a wish to be agreed to
     std::string closed{};   // the action that has ended here
+    bool download_only = false;
     Cancel cancel{};
     std::string reported{};  // the action of the following two
     std::uint64_t percent = 0;
@@ -102,6 +106,8 @@ class Poller {
   void notice_withdrawal(Poll& poll, const Base& base);
   bool send_attributes(Poll& poll);
   bool keep(Poll& poll, Refusal refusal);
+  // For what the host may answer before the poll has ended.
+  void remember_now(const std::string& device, const std::function<void(Target&)>& change);
 
   const sdk::StoreHost& host_;
   Server& server_;

@@ -202,6 +202,40 @@ TEST(HawkbitStore, ACancelIsToldAndAnsweredEitherWay) {
   }
 }
 
+TEST(HawkbitStore, ACancelOfWhatTheHostNeverHeardOfIsAnsweredAllTheSame) {
+  Script server;
+  server.say_json(kRoot + "pump", base(link("cancelAction", "/8")));
+  server.say_json(kRoot + "pump/cancelAction/8", R"({"id":"8","cancelAction":{"stopId":"7"}})");
+  FakeStoreHost host(options(server));
+  host.create();
+  sdk::Feedback nobody = feedback(OTAGATE_FEEDBACK_CANCELLED);
+  nobody.device = "";
+  EXPECT_EQ(host.feedback(nobody).status, OTAGATE_NOT_FOUND);
+  host.watch("pump");
+  ASSERT_TRUE(host.assignments().next(kSoon));
+  EXPECT_EQ(host.feedback(nobody).status, OTAGATE_OK);
+  EXPECT_TRUE(server.wait("POST " + kRoot + "pump/cancelAction/8/feedback"));
+}
+
+TEST(HawkbitStore, WhatWasOnlyToBeDownloadedIsNotWithdrawnOnceItIs) {
+  Script server;
+  server.say_json(kRoot + "pump", base(link("deploymentBase", "/7?c=1")));
+  std::string only = deployment("7", "https://cdn.example/a");
+  only.replace(only.find(R"("update":"forced")"), 17, R"("update":"skip")");
+  server.say_json(kRoot + "pump/deploymentBase/7?c=1", only);
+  FakeStoreHost host(options(server));
+  host.create();
+  host.watch("pump");
+  const auto taken = host.assignments().next(kSoon);
+  ASSERT_TRUE(taken);
+  EXPECT_EQ(taken->wish.mode, OTAGATE_ASSIGN_DOWNLOAD_ONLY);
+  EXPECT_EQ(host.feedback(feedback(OTAGATE_FEEDBACK_DOWNLOADED)).status, OTAGATE_OK);
+  server.say_json(kRoot + "pump", base(""));
+  const std::size_t polls = server.count("GET " + kRoot + "pump");
+  ASSERT_TRUE(server.wait("GET " + kRoot + "pump", polls + 3));
+  EXPECT_FALSE(host.assignments().next(std::chrono::milliseconds(0)));
+}
+
 TEST(HawkbitStore, WhatIsTakenAwayByForceIsWithdrawn) {
   Script server;
   server.say_json(kRoot + "pump", base(link("deploymentBase", "/7?c=1")));
