@@ -49,6 +49,14 @@ struct StoreView {
   std::uint64_t errors = 0;
   std::int64_t open_for_ms = 0;  // requests to it fail at once for so long
   std::int64_t next_in_ms = 0;   // until the next listing
+  // Where it assigns updates to devices.
+  struct Assignments {
+    std::uint64_t watched = 0;  // devices it was told of
+    std::uint64_t unsaid = 0;   // devices it has yet to be told of
+    std::uint64_t outbox = 0;   // feedback it has yet to be told
+    std::string last_error;     // empty: the last call was good
+  };
+  std::optional<Assignments> assignments{};
 };
 
 struct FirmwareView {

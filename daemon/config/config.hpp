@@ -106,6 +106,7 @@ struct Devices {
   // Ended attempts are kept so long and so many of each device.
   milliseconds history = 90 * 24h;
   std::uint32_t history_per_device = 20;
+  bool local_wins = false;  // deployments made here beat what stores assign
   bool operator==(const Devices&) const = default;
 };
 
@@ -130,6 +131,22 @@ struct Retry {
   bool operator==(const Retry&) const = default;
 };
 
+// [store.assignments], of a store that says who should get what
+struct StoreAssignments {
+  bool enabled = true;
+  // It is asked about these devices: those listed, and those of one of the types that have one of the tags.
+  // Nothing given: about all.
+  std::vector<std::string> devices;
+  std::vector<std::string> types;
+  std::vector<std::string> tags;
+  std::optional<bool> local_wins;  // unset: [devices] local_wins
+  std::uint32_t attempts = 3;      // of a device, before the store is told of the failure
+  bool downgrade = true;           // also to what is older, or has no order
+  bool operator==(const StoreAssignments&) const = default;
+
+  bool meant(std::string_view device, std::string_view type, const std::vector<std::string>& of_device) const;
+};
+
 // [[store]]
 struct Store {
   std::string name;
@@ -149,6 +166,7 @@ struct Store {
   Retry retry;
   bool redirect = false;
   milliseconds expiry = 60min;  // of presigned URLs
+  StoreAssignments assignments;
   std::string isolation = "inline";
   Value options = Value::Table{};
   Location where;

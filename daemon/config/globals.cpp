@@ -171,6 +171,7 @@ void read_devices(TableReader reader, Devices& devices) {
   reader.duration("next_check_in", devices.next_check_in, 1s, 7 * 24h);
   reader.duration("history", devices.history, 1h, kForever);
   reader.integer("history_per_device", devices.history_per_device, 1, 10'000);
+  reader.boolean("local_wins", devices.local_wins);
   reader.done();
 }
 

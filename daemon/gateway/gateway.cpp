@@ -91,11 +91,16 @@ Result<void> Gateway::start() {
   if (auto opened = open_cache(); !opened) return fail(std::move(opened).error().with_context("cache"));
 
   opener_ = std::make_unique<Opener>(db_, *cache_, journal_);
-  fleet_links_ = std::make_unique<FleetLinks>(*opener_, *cache_, [this] { return running_transports(); });
+  relay_ = std::make_unique<Relay>(db_, events_, [this](const std::string& store, const std::string& id) {
+    if (Fleet* const fleet = told_fleet_.load()) fleet->told_that_agreed(store, id);
+  });
+  fleet_links_ =
+      std::make_unique<FleetLinks>(*opener_, *cache_, *relay_, [this] { return running_transports(); });
   fleet_ = std::make_unique<Fleet>(db_, catalog_, credentials_, events_, *fleet_links_);
   if (auto started = fleet_->start(config_.devices); !started)
     return fail(std::move(started).error().with_context("devices"));
   told_fleet_ = fleet_.get();
+  relay_->start();
   services_ = std::make_unique<Services>(catalog_, *opener_, credentials_, *cache_, *fleet_);
   plugin::Registry::Settings settings;
   settings.folders = config_.daemon.plugin_dirs;
@@ -217,6 +222,7 @@ void Gateway::stop() {
   stop_transports(transports, config_.daemon.drain_timeout);
   told_fleet_ = nullptr;
   if (fleet_) fleet_->stop();
+  if (relay_) relay_->stop();
   // Fills first: their sources are the stores.
   cache_->stop();
   stop_stores(stores);
@@ -303,12 +309,19 @@ void Gateway::changed(std::string_view instance, std::string_view) {
 }
 
 bool Gateway::assigned(std::string_view instance, plugin::Assignment assignment) {
-  log("gateway").warn("store {} assigned {} to {}: deployments are not available yet, so it was not taken",
-                      instance, assignment.external_id, assignment.device);
+  Fleet* const fleet = told_fleet_.load();
+  if (fleet == nullptr) return false;  // stopping: it says so again after the next start
+  const std::string id = assignment.external_id;
+  if (fleet->assigned(std::string(instance), std::move(assignment))) return true;
+  log("gateway").error("store {} assigns more than can be taken: {} is left out", instance, id);
   return false;
 }
 
-void Gateway::unassigned(std::string_view, std::string_view) {}
+void Gateway::unassigned(std::string_view instance, std::string_view external_id) {
+  Fleet* const fleet = told_fleet_.load();
+  if (fleet != nullptr && !fleet->unassigned(std::string(instance), std::string(external_id)))
+    log("gateway").error("store {} cancels more than can be taken: {} is left out", instance, external_id);
+}
 
 void Gateway::event(std::string_view instance, plugin::Severity severity, std::string_view kind,
                     std::string_view subject, std::string_view message) {

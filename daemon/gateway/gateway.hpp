@@ -23,6 +23,7 @@
 #include "gateway/fleet_links.hpp"
 #include "gateway/journal.hpp"
 #include "gateway/opener.hpp"
+#include "gateway/relay.hpp"
 #include "gateway/services.hpp"
 #include "gateway/store_runner.hpp"
 #include "gateway/webhooks.hpp"
@@ -49,6 +50,7 @@ struct StoreView {
   StoreStatus status;  // as far as it runs
   plugin::InstanceState state = plugin::InstanceState::failed;
   std::string reason;
+  std::optional<AssignmentsStatus> assignments;  // where it assigns updates
 };
 
 // What a fetch on demand came to.
@@ -139,6 +141,7 @@ class Gateway final : public plugin::StorageListener, public plugin::InstanceLis
   Catalog catalog_;
   std::unique_ptr<cache::Cache> cache_;
   std::unique_ptr<Opener> opener_;
+  std::unique_ptr<Relay> relay_;
   std::unique_ptr<FleetLinks> fleet_links_;
   std::unique_ptr<Fleet> fleet_;
   std::atomic<Fleet*> told_fleet_{nullptr};  // fleet_ for other threads, once it is there

@@ -58,6 +58,7 @@ std::vector<StoreView> Gateway::stores() const {
       view.state = instance.state;
       view.reason = instance.reason;
     }
+    if (relay_) view.assignments = relay_->status(store.name);
     const std::scoped_lock lock(mutex_);
     if (const auto found = stores_.find(store.name); found != stores_.end())
       view.status = found->second->status();

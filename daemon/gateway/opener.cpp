@@ -127,9 +127,9 @@ void Opener::start_fill(const Entry& entry, const OpenOptions& options,
   cache::OpenRequest request;
   request.key = key_of(entry);
   request.digest = entry.digest;
-  request.source = [client = store->client, firmware = entry.firmware] {
+  request.source = [client = store->client, firmware = entry.firmware, locators = entry.locators] {
     return client->source(firmware.key, firmware.change_token, firmware.size,
-                          (firmware.object_flags & OTAGATE_OBJECT_RANGES) != 0, {});
+                          (firmware.object_flags & OTAGATE_OBJECT_RANGES) != 0, locators);
   };
   request.verifier =
       std::make_shared<PolicyVerifier>(store->config.require_for(entry.firmware.type), journal_);

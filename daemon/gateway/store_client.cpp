@@ -129,6 +129,25 @@ void StoreClient::presign(const std::string& key, const std::string& change_toke
   instance_->presign(key, change_token, head, expiry, timeout, std::move(reply));
 }
 
+plugin::Reply<void> StoreClient::booked(plugin::Reply<void> reply) {
+  return [self = shared_from_this(), reply = std::move(reply)](Result<void> result) {
+    self->book(result ? Code::ok : result.error().code(), result ? 0 : result.error().retry_after_ms());
+    reply(std::move(result));
+  };
+}
+
+void StoreClient::watch(const std::string& device, plugin::Pairs attributes, plugin::Reply<void> reply) {
+  instance_->watch(device, std::move(attributes), timeout_, booked(std::move(reply)));
+}
+
+void StoreClient::unwatch(const std::string& device, plugin::Reply<void> reply) {
+  instance_->unwatch(device, timeout_, booked(std::move(reply)));
+}
+
+void StoreClient::feedback(plugin::Feedback feedback, plugin::Reply<void> reply) {
+  instance_->feedback(std::move(feedback), timeout_, booked(std::move(reply)));
+}
+
 // Hands a plugin's bytes to the cache and its verdicts back.
 class PluginSink final : public plugin::FetchSink {
  public:

@@ -54,9 +54,14 @@ class StoreClient : public std::enable_shared_from_this<StoreClient> {
   void presign(const std::string& key, const std::string& change_token, bool head,
                std::chrono::milliseconds expiry, std::chrono::milliseconds timeout,
                plugin::Reply<std::string> reply);
+  // Asynchronously, one attempt each, booked like every other call.
+  void watch(const std::string& device, plugin::Pairs attributes, plugin::Reply<void> reply);
+  void unwatch(const std::string& device, plugin::Reply<void> reply);
+  void feedback(plugin::Feedback feedback, plugin::Reply<void> reply);
 
  private:
   friend class PluginSource;
+  plugin::Reply<void> booked(plugin::Reply<void> reply);
   // Books the outcome of a call in the circuit and the counters.
   void book(Code code, std::uint64_t retry_after_ms);
 

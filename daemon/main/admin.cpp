@@ -81,6 +81,8 @@ std::vector<api::StoreView> Admin::stores() const {
     view.errors = store.status.errors;
     view.open_for_ms = store.status.open_for_ms;
     view.next_in_ms = store.status.next_in_ms;
+    if (auto& from = store.assignments)
+      view.assignments = {from->watched, from->unsaid, from->outbox, std::move(from->last_error)};
   }
   return views;
 }
