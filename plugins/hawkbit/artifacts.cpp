@@ -73,18 +73,19 @@ std::string Artifacts::target_of(const common::UrlParts& url) const {
 
 void Artifacts::fetch(const sdk::FetchRequest& request, sdk::FetchSink& sink) {
   common::check_key(request.key);
-  common::HttpRequest http;
-  http.url = request.locator.empty() ? place_of(request.key) : std::string(request.locator);
-  if (http.url.empty())
+  std::string place = request.locator.empty() ? place_of(request.key) : std::string(request.locator);
+  if (place.empty())
     throw sdk::Failure(OTAGATE_NOT_FOUND, "no target is known that was assigned this artifact");
-  if (http.url.size() > kMaxUrl)
-    throw sdk::Failure(OTAGATE_INVALID, "the artifact's URL is longer than 4 KiB");
-  const common::UrlParts url = common::value_or_throw(common::parse_url(http.url));
+  if (place.size() > kMaxUrl) throw sdk::Failure(OTAGATE_INVALID, "the artifact's URL is longer than 4 KiB");
+  const common::UrlParts url = common::value_or_throw(common::parse_url(place));
   if (url.loopback() && !server_.loopback())
     throw sdk::Failure(OTAGATE_PERMANENT, "the artifact's URL leads to this machine: refused");
 
   common::Download download(request, sink);
-  if (download.ranged()) http.headers.push_back({"Range", download.range(), false});
+  common::HttpRequest http = download.request();
+  http.url = std::move(place);
+  if (request.offset > 0 || request.length > 0)
+    http.headers.push_back({"Range", common::byte_range(request.offset, request.length), false});
   std::string target;
   if (server_.owns(url)) {
     target = target_of(url);
@@ -93,10 +94,9 @@ void Artifacts::fetch(const sdk::FetchRequest& request, sdk::FetchSink& sink) {
   }
   http.max_redirects = kMaxRedirects;
   http.cancelled = [&sink] { return sink.stopped(); };
-  http.on_head = [&](const common::HttpHead& head) {
-    return download.on_head(judged(head, request.change_token));
+  http.on_head = [&request, checks = std::move(http.on_head)](const common::HttpHead& head) {
+    return checks(judged(head, request.change_token));
   };
-  http.on_body = [&](std::span<const char> bytes) { return download.on_body(bytes); };
   const common::HttpResponse response = common::value_or_throw(server_.http().perform(http));
   const long status = response.head.status;
   if ((status < 200 || status > 299) && status != 416) {
