@@ -140,7 +140,8 @@ void Poller::settle_refusal(Poll& poll, Target& target, PollSchedule::Time now) 
 Clock::duration Poller::back_off(std::uint64_t retry_after_ms) {
   const milliseconds doubled = options_.bounds.shortest * (1 << std::min(failures_, kMostDoublings));
   ++failures_;
-  return std::max(milliseconds(retry_after_ms), std::min(doubled, options_.bounds.usual));
+  return std::max(milliseconds(retry_after_ms),
+                  std::min({doubled, options_.bounds.usual, options_.bounds.longest}));
 }
 
 // Of the store as a whole: one target that is refused is an event, all of them are the store's own trouble.
