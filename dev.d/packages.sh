@@ -9,8 +9,8 @@ debian_codename() {
 # packages_for PURPOSE: one line of package names for this Debian release.
 packages_for() {
   case $(debian_codename) in
-    bookworm) boost=1.81 llvm=14 ;;
-    *) boost=1.83 llvm=19 ;;
+    bookworm) boost=1.81 llvm=14 jdk=17 ;;
+    *) boost=1.83 llvm=19 jdk=21 ;;
   esac
   case $1 in
     build)
@@ -23,7 +23,7 @@ packages_for() {
       ;;
     test)
       echo "attr clang curl dbus faketime git libcoap3-bin libfuse3-dev fuse3 libgmock-dev libgtest-dev" \
-        "minisign openssl procps python3-venv sqlite3 swupdate util-linux wget"
+        "maven minisign npm openjdk-$jdk-jdk-headless openssl procps python3-venv sqlite3 swupdate util-linux wget"
       ;;
     run) echo "curl libcoap3-bin" ;;
     lint) echo "clang clang-format clang-tidy clang-tools shellcheck git" ;;
