@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/object_store/ranges.hpp"
 #include "s3/answer.hpp"
 #include "s3/list_xml.hpp"
 
@@ -28,12 +29,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace otagate::s3;
   const std::string_view text(reinterpret_cast<const char*>(data), size);
 
+  // The root decides which of the two kinds of page it can be.
+  const bool versions = text.find("ListVersionsResult") != std::string_view::npos;
   std::vector<std::string> keys;
   std::string copy(text);
-  const auto end = parse_list(copy, [&](ListedObject object) {
+  const auto end = parse_list(copy, versions, [&](ListedObject object) {
     require(!object.key.empty() && object.key.size() <= 1024);
     require(object.key.find('\0') == std::string::npos && object.key.back() != '/');
-    const auto token = parse_token(make_token(object.etag, object.size));
+    const auto token = otagate::common::parse_token(otagate::common::make_token(object.etag, object.size));
     require(token && token->etag == object.etag && token->size == object.size);
     keys.push_back(std::move(object.key));
     return true;
@@ -41,7 +44,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (end) {
     std::size_t seen = 0;
     copy = text;
-    require(parse_list(copy, [&](ListedObject object) {
+    require(parse_list(copy, versions, [&](ListedObject object) {
               require(object.key == keys[seen]);
               return ++seen < keys.size() / 2;
             }).has_value());
@@ -66,9 +69,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string checksum = checksum_of(response.head);
   require(checksum.empty() || checksum.size() == 64);
 
-  if (const auto range = parse_content_range(text); range && range->satisfied) {
+  if (const auto range = otagate::common::parse_content_range(text); range && range->satisfied) {
     require(range->first <= range->last && range->last < range->total);
   }
-  parse_iso8601_ms(text);
+  otagate::common::parse_iso8601_ms(text);
   return 0;
 }
