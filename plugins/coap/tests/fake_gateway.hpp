@@ -79,6 +79,7 @@ class FakeGateway final : public Gateway {
                      .fd = -1,
                      .page = &image.page,
                      .tag = image.firmware.tag,
+                     .sha256 = {},
                      .size = 10'000};
         ++readers;
       }
