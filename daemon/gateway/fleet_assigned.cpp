@@ -179,6 +179,15 @@ state::AssignmentRow Assigned::row(std::int64_t deployment) const {
   return row;
 }
 
+bool Assigned::has(const std::vector<OfferedPart>& parts) const {
+  return std::all_of(parts.begin(), parts.end(), [this](const OfferedPart& offered) {
+    return std::any_of(said.parts.begin(), said.parts.end(), [&](const plugin::AssignmentPart& part) {
+      return part.name == offered.name && part.version == offered.version &&
+             part.object.sha256.value_or(offered.digest) == offered.digest;
+    });
+  });
+}
+
 const plugin::Pairs& Assigned::params(std::string_view component) const {
   static const plugin::Pairs kNone;
   for (const plugin::AssignmentPart& part : said.parts) {

@@ -312,8 +312,14 @@ void Fleet::Core::change_assigned(Deployment& deployment, const plugin::Assignme
         member != nullptr && member->attempt != 0)
       cancel(member->attempt, rollout::AttemptState::superseded, "the store assigned something else");
     deployment.spec = std::move(*spec);
-    deployment.releases.clear();
     deployment.fingerprints.clear();
+    for (auto& [type, release] : deployment.releases) {
+      // Whoever waits for it goes on waiting.
+      release->known = false;
+      release->parts.clear();
+      release->failures = 0;
+      ask(deployment, type);
+    }
     step([id = deployment.id, text = rollout::to_json(deployment.spec)](state::Writer& db) {
       return state::respec_deployment(db, id, text);
     });

@@ -187,7 +187,7 @@ class Fleet::Core : public std::enable_shared_from_this<Fleet::Core> {
   void ask(Deployment& deployment, const std::string& type);
   void got(std::int64_t id, const std::string& type, Parts parts);
   void fill(Deployment& deployment, const std::string& type, std::size_t part);
-  void filled(std::int64_t id, const std::string& type, std::size_t part, const Digest& expected,
+  void filled(std::int64_t id, const std::string& type, std::size_t part, const std::string& asked,
               const Result<Digest>& outcome);
   void try_again(Release& release);
   void retry_releases(milliseconds at_ms);

@@ -71,6 +71,8 @@ struct Release {
   std::string fingerprint() const;
 };
 
+struct OfferedPart;
+
 // Of a deployment that a store asked for.
 struct Assigned {
   std::string device;  // its id
@@ -79,6 +81,8 @@ struct Assigned {
   rollout::Assignment machine;
 
   state::AssignmentRow row(std::int64_t deployment) const;
+  // Whether these parts are of what it says now: an attempt may be older than the last word.
+  bool has(const std::vector<OfferedPart>& parts) const;
   const plugin::Pairs& params(std::string_view component) const;
   // The release as it is for devices of a type.
   std::vector<ReleasePart> parts(const std::string& store, const std::string& type) const;
