@@ -142,12 +142,12 @@ Result<rollout::Spec> spec_of(const plugin::Assignment& said, const std::string&
   rollout::Spec spec;
   spec.name = (store + " " + said.external_id).substr(0, kMostName);
   for (const plugin::AssignmentPart& part : said.parts) {
-    spec.parts.push_back({.component = part.component.empty() ? std::string(rollout::kDefaultComponent)
-                                                              : part.component,
-                          .name = part.name,
-                          .version = part.version,
-                          .type = {},
-                          .store = store});
+    spec.parts.push_back(
+        {.component = part.component.empty() ? std::string(rollout::kDefaultComponent) : part.component,
+         .name = part.name,
+         .version = part.version,
+         .type = {},
+         .store = store});
   }
   spec.target.devices = {said.device};
   spec.policy.once = true;

@@ -104,9 +104,9 @@ struct Deployment {
   std::optional<std::string> origin, external_id;
   std::int64_t created_ms = 0;
   std::optional<std::int64_t> ended_ms;
-  bool frozen = false;            // nobody joins any more
-  std::vector<Digest> kept;       // pinned for it
-  std::size_t open_attempts = 0;  // of devices that are no members any more included
+  bool frozen = false;                 // nobody joins any more
+  std::vector<Digest> kept;            // pinned for it
+  std::size_t open_attempts = 0;       // of devices that are no members any more included
   std::unique_ptr<Assigned> assigned;  // where a store asked for it
 
   Deployment(std::int64_t number, rollout::Spec what, rollout::Rollout spread)

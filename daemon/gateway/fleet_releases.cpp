@@ -192,8 +192,8 @@ void Fleet::Core::fill(Deployment& deployment, const std::string& type, std::siz
   });
 }
 
-void Fleet::Core::filled(std::int64_t id, const std::string& type, std::size_t part,
-                         const std::string& asked, const Result<Digest>& outcome) {
+void Fleet::Core::filled(std::int64_t id, const std::string& type, std::size_t part, const std::string& asked,
+                         const Result<Digest>& outcome) {
   Deployment* const deployment = find_deployment(id);
   if (deployment == nullptr) return;
   Release& release = *deployment->releases.at(type);
