@@ -110,6 +110,14 @@ struct Devices {
   bool operator==(const Devices&) const = default;
 };
 
+// [local]: firmware that an operator has imported
+struct Local {
+  std::int32_t priority = 1000;  // as of a store: what was brought by hand wins
+  // Public keys of minisign; with one, a bundle that none of them has signed is refused.
+  std::vector<std::string> bundle_keys;
+  bool operator==(const Local&) const = default;
+};
+
 // How sure the gateway must be of a blob before it is delivered. Ordered: later is stronger.
 enum class Require { none, length, format, digest, signature };
 std::string_view to_string(Require require);
@@ -228,6 +236,7 @@ struct Config {
   Events events;
   Security security;
   Devices devices;
+  Local local;
   std::vector<Store> stores;  // in file order, disabled ones included
   std::vector<Transport> transports;
   std::vector<Credential> credentials;

@@ -186,6 +186,7 @@ std::string to_redacted_json(const Config& config) {
         {"history", format_duration(config.devices.history)},
         {"history_per_device", config.devices.history_per_device},
         {"local_wins", config.devices.local_wins}}},
+      {"local", {{"priority", config.local.priority}, {"bundle_keys", list(config.local.bundle_keys)}}},
       {"security", {{"trusted_networks", list(config.security.trusted_networks)}}},
       {"store", all(config.stores, store)},
       {"transport", all(config.transports, transport)},

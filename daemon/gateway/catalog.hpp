@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/error.hpp"
@@ -64,6 +65,12 @@ class Catalog {
 
   explicit Catalog(state::Database& db) : db_(db) {}
 
+  // Whether a store answers, by its name: while it does not, resolve() prefers another store that has the
+  // same firmware. Called on the reader thread; set once, before anybody asks.
+  void set_reachable(std::function<bool(std::string_view store)> reachable) {
+    reachable_ = std::move(reachable);
+  }
+
   // One entry; several when the type is open (Code::ambiguous is then the caller's word); an error with
   // Code::not_found when there is none that the principal may see.
   void resolve(ResolveQuery query, Reply<std::vector<Entry>> reply);
@@ -74,6 +81,7 @@ class Catalog {
 
  private:
   state::Database& db_;
+  std::function<bool(std::string_view store)> reachable_;
 };
 
 }  // namespace otagate::gateway

@@ -91,6 +91,8 @@ Result<void> Gateway::start() {
   if (auto opened = open_cache(); !opened) return fail(std::move(opened).error().with_context("cache"));
 
   opener_ = std::make_unique<Opener>(db_, *cache_, journal_);
+  catalog_.set_reachable([this](std::string_view store) { return opener_->reachable(store); });
+  local_ = std::make_unique<LocalStore>(db_, *cache_, journal_, events_, [this] { catalog_changed(); });
   relay_ = std::make_unique<Relay>(db_, events_, [this](const std::string& store, const std::string& id) {
     if (Fleet* const fleet = told_fleet_.load()) fleet->told_that_agreed(store, id);
   });
@@ -110,6 +112,11 @@ Result<void> Gateway::start() {
   registry_->scan();
 
   const auto ids = write_stores();
+  if (const auto local = ids.find(std::string(kLocalStore)); local != ids.end()) {
+    local_->set_row(local->second);
+    journal_.set_store(local->first, local->second);
+    journal_.set_listed(local->first, true);
+  }
   for (const config::Store& store : config_.stores) {
     const auto id = ids.find(store.name);
     if (store.enabled && id != ids.end()) start_store(store, id->second);
@@ -130,6 +137,7 @@ std::map<std::string, std::int64_t> Gateway::write_stores() {
   for (const config::Store& store : config_.stores) {
     if (store.enabled) rows.push_back({store.name, store.plugin, store.priority});
   }
+  rows.push_back({std::string(kLocalStore), std::string(kBuiltIn), config_.local.priority});
   std::map<std::string, std::int64_t> ids;
   auto written = db_.write_sync([&](state::Writer& db) { return state::set_stores(db, rows); });
   if (!written) {
@@ -228,6 +236,7 @@ void Gateway::stop() {
   if (relay_) relay_->stop();
   // Fills first: their sources are the stores.
   cache_->stop();
+  if (local_) local_->stop();
   stop_stores(stores);
   registry_.reset();
 }
