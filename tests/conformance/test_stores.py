@@ -68,6 +68,7 @@ def test_s3(build_dir, s3, tmp_path, addressing):
     assert skipped(verdicts) == set()
 
 
+@pytest.mark.timeout(600)
 def test_hawkbit(build_dir, hawkbit, tmp_path):
     """It lists nothing: its objects are those that a target was assigned."""
     target = f"kit-{hawkbit.unique}"
