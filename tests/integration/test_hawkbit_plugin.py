@@ -1,14 +1,12 @@
 # ctest-timeout: 900
 """The hawkbit plugin against a real hawkBit, driven by its Management API; no gateway in between."""
 import itertools
-import urllib.parse
 
 import pytest
 
 from support import store_probe
 from support.clients import image, sha256
 from support.net import eventually
-from support.proxy import ThrottledProxy
 from support.store_probe import StoreProbe
 from support.tools import scaled
 
@@ -269,17 +267,22 @@ def test_a_replaced_artifact_never_mixes(hawkbit, probe, name):
     assert store.fetch(key, token, 20_000, 20_000, locator)["status"] == store_probe.NOT_FOUND
 
 
-def test_a_server_that_goes_away_and_comes_back(hawkbit, probe, name, owner):
+def test_a_server_that_goes_away_and_comes_back(hawkbit, probe, name, make_proxy):
     pump = name("pump")
     hawkbit.add_target(pump)
-    proxy = owner.add(ThrottledProxy(urllib.parse.urlsplit(hawkbit.endpoint).port))
-    store = probe(url=proxy.endpoint)
-    proxy.close()
+    uplink = make_proxy(hawkbit.port)
+    store = probe(url=uplink.endpoint)
+    uplink.cut()
     store.ask("watch", pump, {})
     eventually(lambda: store.ask("health")["health"] != store_probe.OK, 30)
     away = store.ask("list", 10)
     assert away["status"] == store_probe.TRANSIENT, away
     assert store.feedback(pump, 1, SUCCESS)["status"] == store_probe.TRANSIENT
+    uplink.restore()
+    action = hawkbit.release(name("app"), "1", b"x", pump)[pump]
+    assert assignment(store)["external_id"] == str(action)
+    eventually(lambda: store.ask("health")["health"] == store_probe.OK, 30)
+    assert store.ask("list", 10)["status"] == store_probe.OK
 
 
 def test_many_targets_one_object(hawkbit, probe, name):
