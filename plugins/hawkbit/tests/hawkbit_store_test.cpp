@@ -148,6 +148,11 @@ TEST(HawkbitStore, AnAssignmentIsHandedOnOnceAndItsResultGoesBack) {
   EXPECT_EQ(server.count("GET " + kRoot + "pump/deploymentBase/7?c=1"), 1u)
       << "asked for again without a change";
 
+  // A report changes the state of the link and nothing behind it.
+  server.say_json(kRoot + "pump/deploymentBase/7?c=2", deployment("7", server.url("/a.bin")));
+  server.say_json(kRoot + "pump", base(link("deploymentBase", "/7?c=2")));
+  ASSERT_TRUE(server.wait("GET " + kRoot + "pump/deploymentBase/7?c=2"));
+
   EXPECT_EQ(host.feedback(feedback(OTAGATE_FEEDBACK_SUCCESS)).status, OTAGATE_OK);
   const auto posted = server.wait("POST " + kRoot + "pump/deploymentBase/7/feedback");
   ASSERT_TRUE(posted);
