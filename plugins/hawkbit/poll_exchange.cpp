@@ -104,7 +104,10 @@ bool Poller::follow_deployment(Poll& poll, const ActionLink& link, bool consent)
   assigned(poll.target);
   remember_now(poll.device, assigned);
   // A host that has no room now is told again at the next poll.
-  if (!host_.assign(*wish)) poll.target.assigned = before;
+  if (!host_.assign(*wish)) {
+    poll.target.assigned = before;
+    poll.target.content = 0;
+  }
   return true;
 }
 
