@@ -94,6 +94,7 @@ def test_azure(build_dir, azure, tmp_path):
     assert skipped(verdicts) == {"store.stat"}
 
 
+@pytest.mark.timeout(600)
 def test_hawkbit(build_dir, hawkbit, tmp_path):
     """It lists nothing: its objects are those that a target was assigned."""
     target = f"kit-{hawkbit.unique}"
