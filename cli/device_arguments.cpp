@@ -52,6 +52,8 @@ Result<json::object> device_edit(const DeviceArguments& arguments) {
   json::object edit{{"id", arguments.id}};
   if (!arguments.type.empty()) edit["type"] = arguments.type;
   if (!arguments.approval.empty()) edit["approval"] = arguments.approval;
+  if (!arguments.transport.empty()) edit["transport"] = arguments.transport;
+  if (!arguments.address.empty()) edit["address"] = arguments.address;
   if (!arguments.tags.empty()) edit["tags"] = json::array(arguments.tags.begin(), arguments.tags.end());
   auto attributes = pairs_of(arguments.attributes, "--attribute", "");
   if (!attributes) return fail(std::move(attributes).error());

@@ -21,7 +21,7 @@ std::string devices_path(const DeviceFilter& filter);
 std::string device_path(const std::string& id, std::string_view rest = "");
 
 struct DeviceArguments {
-  std::string id, type, approval;
+  std::string id, type, approval, transport, address;
   std::vector<std::string> tags;
   std::vector<std::string> attributes;  // KEY=VALUE
   std::vector<std::string> versions;    // VERSION of the application, or COMPONENT=VERSION

@@ -304,6 +304,8 @@ void add_devices(CLI::App& app, Context& context) {
   command->add_option("--version", options->device.versions, "What it runs, component by component")
       ->allow_extra_args(false)
       ->type_name("[COMPONENT=]VERSION");
+  command->add_option("--transport", options->device.transport, "Instance that it is reached by");
+  command->add_option("--address", options->device.address, "Where it is, as that transport writes it");
   command->add_option("--approval", options->device.approval, "Whether it may have updates")
       ->check(CLI::IsMember({"pending", "approved", "blocked"}));
   set(*command, add);

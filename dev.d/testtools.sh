@@ -21,6 +21,8 @@ install_test_tools() {
   mkdir -p "$OTAGATE_TEST_CACHE"
   tool_once venv "pytest=$PYTEST timeout=$PYTEST_TIMEOUT boto3=$BOTO3 azure=$AZURE_STORAGE_BLOB aiocoap=$AIOCOAP jsonschema=$JSONSCHEMA" install_venv
   tool_once versitygw "$VERSITYGW" install_versitygw
+  tool_once rauc-hawkbit-client "$RAUC_HAWKBIT aiohttp=$AIOHTTP gbulb=$GBULB" install_rauc_hawkbit
+  tool_once drgdfu "$DRGDFU" install_drgdfu
   tool_once azurite-blob "$AZURITE" install_azurite
   tool_once hawkbit "$HAWKBIT" install_hawkbit
 }
@@ -49,6 +51,19 @@ install_venv() {
   "$OTAGATE_TEST_CACHE/venv/bin/pip" install --quiet --disable-pip-version-check \
     "pytest==$PYTEST" "pytest-timeout==$PYTEST_TIMEOUT" "boto3==$BOTO3" "azure-storage-blob==$AZURE_STORAGE_BLOB" \
     "aiocoap==$AIOCOAP" "jsonschema==$JSONSCHEMA"
+}
+
+# It talks to D-Bus by GObject's bindings, which are Debian's: what else it needs must not pull in its own.
+install_rauc_hawkbit() {
+  folder=$OTAGATE_TEST_CACHE/rauc-hawkbit
+  rm -rf "$folder"
+  /usr/bin/python3 -m venv --system-site-packages "$folder" || return 1
+  "$folder/bin/pip" install --quiet --disable-pip-version-check "aiohttp==$AIOHTTP" || return 1
+  "$folder/bin/pip" install --quiet --disable-pip-version-check --no-deps \
+    "rauc-hawkbit==$RAUC_HAWKBIT" "gbulb==$GBULB" || return 1
+  mkdir -p "$OTAGATE_TEST_CACHE/bin"
+  ln -sf "$folder/bin/rauc-hawkbit-client" "$OTAGATE_TEST_CACHE/bin/rauc-hawkbit-client"
+  "$folder/bin/python" -c 'import rauc_hawkbit.rauc_dbus_ddi_client, gbulb'
 }
 
 install_versitygw() {
@@ -108,25 +123,61 @@ find_go() {
   [ -x "$1" ] && echo "$1"
 }
 
-# Uses an apt state of its own: this machine's mirror, the backports suite.
 unpack_go_backport() {
-  codename=$(debian_codename)
+  unpack_packages "$(debian_codename)-backports" "$OTAGATE_TEST_CACHE/go" "$GO_BACKPORT-go" "$GO_BACKPORT-src"
+}
+
+# unpack_packages SUITE FOLDER PACKAGE...: with an apt state of its own, from this machine's mirror; nothing is
+# installed.
+unpack_packages() {
+  suite=$1 folder=$2
+  shift 2
   # shellcheck disable=SC2016 # the field is apt's
-  mirror=$(apt-get indextargets --format '$(REPO_URI) $(CODENAME)' | sed -n "s, $codename\$,,p" | head -n 1)
+  mirror=$(apt-get indextargets --format '$(REPO_URI) $(CODENAME)' | sed -n "s, $(debian_codename)\$,,p" | head -n 1)
   [ -n "$mirror" ] || {
-    echo "no apt source for $codename, and no Go of 1.21 or later"
+    echo "no apt source for $(debian_codename), so nothing of $suite can be had"
     return 1
   }
-  root=$OTAGATE_TEST_CACHE/apt
+  root=$OTAGATE_TEST_CACHE/apt-$suite
   mkdir -p "$root/lists/partial" "$root/cache/archives/partial"
-  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $codename-backports main" \
-    >"$root/sources.list"
-  set -- -o "Dir::Etc::sourcelist=$root/sources.list" -o Dir::Etc::sourceparts=/dev/null \
-    -o "Dir::State::lists=$root/lists" -o "Dir::Cache=$root/cache" -o APT::Sandbox::User=root
-  apt-get "$@" update || return 1
-  (cd "$root" && apt-get "$@" download "$GO_BACKPORT-go" "$GO_BACKPORT-src") || return 1
-  rm -rf "$OTAGATE_TEST_CACHE/go"
-  for package in "$root/$GO_BACKPORT"-*.deb; do
-    dpkg-deb -x "$package" "$OTAGATE_TEST_CACHE/go" || return 1
+  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main" >"$root/sources.list"
+  apt_here() {
+    apt-get -o "Dir::Etc::sourcelist=$root/sources.list" -o Dir::Etc::sourceparts=/dev/null \
+      -o "Dir::State::lists=$root/lists" -o "Dir::Cache=$root/cache" -o APT::Sandbox::User=root "$@"
+  }
+  rm -f "$root"/*.deb
+  apt_here update && (cd "$root" && apt_here download "$@") || return 1
+  rm -rf "$folder"
+  for package in "$root"/*.deb; do
+    dpkg-deb -x "$package" "$folder" || return 1
   done
+  rm -rf "$root"
+}
+
+# It was written for a compiler of September 2022 with what was unstable then; later ones do not take it any more.
+# Debian 12's compiler is of that time, and RUSTC_BOOTSTRAP lets it take the same. Only the binary stays.
+install_drgdfu() {
+  rust=$OTAGATE_TEST_CACHE/rust
+  unpack_packages bookworm "$rust" rustc cargo libstd-rust-1.63 libstd-rust-dev libllvm14 libgit2-1.5 \
+    libhttp-parser2.9 libmbedcrypto7 libmbedtls14 libmbedx509-1 libssh2-1 || return 1
+  # What was a feature to be asked for in this compiler, and a matter of course in the one of then.
+  cat >"$rust/wrapper" <<'END'
+#!/bin/sh
+case " $* " in
+  *" --crate-name drgdfu "* | *" --crate-name embedded_update "* | *" --crate-name embedded_hal_async "*)
+    exec "$@" "-Zcrate-attr=feature(generic_associated_types)" ;;
+  *) exec "$@" ;;
+esac
+END
+  chmod +x "$rust/wrapper"
+  for libraries in "$rust"/usr/lib/*-linux-gnu; do
+    LD_LIBRARY_PATH=$libraries CARGO_HOME=$rust/cargo RUSTC=$rust/usr/bin/rustc RUSTC_WRAPPER=$rust/wrapper \
+      RUSTC_BOOTSTRAP=1 CARGO_UNSTABLE_SPARSE_REGISTRY=true CARGO_TARGET_DIR=$rust/target \
+      "$rust/usr/bin/cargo" install drgdfu --version "$DRGDFU" --locked --no-default-features --debug \
+      --root "$rust/made" || return 1
+  done
+  mkdir -p "$OTAGATE_TEST_CACHE/bin"
+  cp "$rust/made/bin/drgdfu" "$OTAGATE_TEST_CACHE/bin/" || return 1
+  rm -rf "$rust"
+  "$OTAGATE_TEST_CACHE/bin/drgdfu" --help
 }

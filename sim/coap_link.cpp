@@ -11,6 +11,7 @@
 
 #include "coap.hpp"
 #include "link.hpp"
+#include "link_owner.hpp"
 
 namespace otagate::sim {
 namespace {
@@ -325,24 +326,12 @@ class CoapLink final : public Link, public std::enable_shared_from_this<CoapLink
   std::string echo_;
 };
 
-class Owner final : public Link {
- public:
-  explicit Owner(std::shared_ptr<CoapLink> link) : link_(std::move(link)) {}
-  ~Owner() override { link_->close(); }
-  Owner(const Owner&) = delete;
-  Owner& operator=(const Owner&) = delete;
-  void ask(const Ask& ask, Done done) override { link_->ask(ask, std::move(done)); }
-  void close() override { link_->close(); }
-
- private:
-  std::shared_ptr<CoapLink> link_;
-};
-
 }  // namespace
 
 std::unique_ptr<Link> make_coap_link(asio::io_context& io, const LinkSettings& settings, Traffic& traffic,
                                      Address gateway, std::uint64_t seed) {
-  return std::make_unique<Owner>(std::make_shared<CoapLink>(io, settings, traffic, std::move(gateway), seed));
+  return std::make_unique<LinkOwner>(
+      std::make_shared<CoapLink>(io, settings, traffic, std::move(gateway), seed));
 }
 
 }  // namespace otagate::sim

@@ -7,6 +7,7 @@
 
 #include "fetch.hpp"
 #include "link.hpp"
+#include "link_owner.hpp"
 
 namespace otagate::sim {
 namespace {
@@ -212,25 +213,11 @@ class HttpLink final : public Link, public std::enable_shared_from_this<HttpLink
   http::request<http::string_body> request_;
 };
 
-// The fleet owns a device's link; what runs in it may end a little later.
-class Owner final : public Link {
- public:
-  explicit Owner(std::shared_ptr<HttpLink> link) : link_(std::move(link)) {}
-  ~Owner() override { link_->close(); }
-  Owner(const Owner&) = delete;
-  Owner& operator=(const Owner&) = delete;
-  void ask(const Ask& ask, Done done) override { link_->ask(ask, std::move(done)); }
-  void close() override { link_->close(); }
-
- private:
-  std::shared_ptr<HttpLink> link_;
-};
-
 }  // namespace
 
 std::unique_ptr<Link> make_http_link(asio::io_context& io, const LinkSettings& settings, Traffic& traffic,
                                      Address gateway) {
-  return std::make_unique<Owner>(std::make_shared<HttpLink>(io, settings, traffic, std::move(gateway)));
+  return std::make_unique<LinkOwner>(std::make_shared<HttpLink>(io, settings, traffic, std::move(gateway)));
 }
 
 }  // namespace otagate::sim

@@ -26,7 +26,7 @@ _otagate() {
       'devices') words='list show add import export tag approve block remove token --help -h'; break ;;
       'devices list') words='--help -h --prefix --type --tag --transport --approval --component --version --csv'; break ;;
       'devices show') words='--help -h'; break ;;
-      'devices add') words='--help -h --type --tag --attribute --version --approval'; break ;;
+      'devices add') words='--help -h --type --tag --attribute --version --transport --address --approval'; break ;;
       'devices import') words='--help -h --format'; break ;;
       'devices export') words='--help -h --format --prefix --type --tag --transport --approval --component --version'; break ;;
       'devices tag') words='--help -h --add --remove'; break ;;

@@ -22,7 +22,7 @@ complete -c otagate -n '__otagate_at firmware publish' -a '--help -h --store --k
 complete -c otagate -n '__otagate_at devices' -a 'list show add import export tag approve block remove token --help -h'
 complete -c otagate -n '__otagate_at devices list' -a '--help -h --prefix --type --tag --transport --approval --component --version --csv'
 complete -c otagate -n '__otagate_at devices show' -a '--help -h'
-complete -c otagate -n '__otagate_at devices add' -a '--help -h --type --tag --attribute --version --approval'
+complete -c otagate -n '__otagate_at devices add' -a '--help -h --type --tag --attribute --version --transport --address --approval'
 complete -c otagate -n '__otagate_at devices import' -a '--help -h --format'
 complete -c otagate -n '__otagate_at devices export' -a '--help -h --format --prefix --type --tag --transport --approval --component --version'
 complete -c otagate -n '__otagate_at devices tag' -a '--help -h --add --remove'

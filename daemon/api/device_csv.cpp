@@ -18,12 +18,9 @@ constexpr std::string_view kVersion = "version.";
 constexpr std::string_view kAttribute = "attribute.";
 constexpr std::size_t kMaxColumns = 256;
 constexpr const char* kColumns =
-    "the columns are id, type, approval, tags, version.<component> and attribute.<key>";
+    "the columns are id, type, approval, tags, transport, address, version.<component> and attribute.<key>";
 
-bool is_shown_only(std::string_view column) {
-  return column == "transport" || column == "address" || column == "first_seen_ms" ||
-         column == "last_seen_ms";
-}
+bool is_shown_only(std::string_view column) { return column == "first_seen_ms" || column == "last_seen_ms"; }
 
 // Would a spreadsheet take the cell for a formula? A number it may.
 bool is_formula(std::string_view text) {
@@ -76,6 +73,10 @@ class Reader {
       if (!parse_enum(text, rollout::Approval::blocked, approval))
         return wrong("approval: write pending, approved or blocked");
       edit_.approval = approval;
+    } else if (name == "transport") {
+      edit_.transport = text;
+    } else if (name == "address") {
+      edit_.address = text;
     } else if (name == "tags") {
       edit_.tags = split_tags(text);
       if (edit_.tags->size() > kMaxTags) wrong("tags: at most " + std::to_string(kMaxTags));
@@ -90,7 +91,8 @@ class Reader {
     // Spreadsheets begin UTF-8 with a byte order mark.
     if (columns_.empty() && text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
     const bool known = text == "id" || text == "type" || text == "approval" || text == "tags" ||
-                       is_shown_only(text) || (text.starts_with(kVersion) && text.size() > kVersion.size()) ||
+                       text == "transport" || text == "address" || is_shown_only(text) ||
+                       (text.starts_with(kVersion) && text.size() > kVersion.size()) ||
                        (text.starts_with(kAttribute) && text.size() > kAttribute.size());
     if (!known || text.size() > kMaxDeviceText)
       return wrong("column " + std::string(text.substr(0, 64)) + ": " + kColumns);

@@ -16,8 +16,7 @@ namespace json = boost::json;
 namespace {
 
 // Shown of a device, but not set by operators.
-constexpr std::array<std::string_view, 6> kShown = {"transport",    "address",   "first_seen_ms",
-                                                    "last_seen_ms", "has_token", "attempt"};
+constexpr std::array<std::string_view, 4> kShown = {"first_seen_ms", "last_seen_ms", "has_token", "attempt"};
 
 Result<std::string> checked_text(const json::value& value, const std::string& key) {
   if (!value.is_string()) return fail(Code::invalid, key + ": write a string");
@@ -84,6 +83,10 @@ Result<rollout::DeviceEdit> parse_device_edit(const json::object& object) {
       done = take(edit.id, checked_text(value, key));
     } else if (key == "type") {
       done = take(edit.type, checked_text(value, key));
+    } else if (key == "transport") {
+      done = take(edit.transport, checked_text(value, key));
+    } else if (key == "address") {
+      done = take(edit.address, checked_text(value, key));
     } else if (key == "tags") {
       done = take(edit.tags, checked_tags(value));
     } else if (key == "versions") {
@@ -98,7 +101,8 @@ Result<rollout::DeviceEdit> parse_device_edit(const json::object& object) {
       edit.approval = approval;
     } else if (std::find(kShown.begin(), kShown.end(), key) == kShown.end()) {
       return fail(Code::invalid,
-                  key.substr(0, 64) + ": a device has id, type, approval, tags, versions and attributes");
+                  key.substr(0, 64) +
+                      ": a device has id, type, approval, tags, transport, address, versions and attributes");
     }
     if (!done) return fail(std::move(done).error());
   }

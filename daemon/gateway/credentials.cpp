@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "core/digest.hpp"
 
@@ -37,6 +38,7 @@ struct Credentials::Snapshot {
   std::uint64_t epoch = 1;
   std::unordered_map<Digest, std::shared_ptr<const Principal>> by_secret;
   std::vector<std::shared_ptr<const Principal>> by_index;  // id = epoch << 20 | index + 1
+  std::unordered_set<std::string> devices;                 // that a principal is bound to
   std::shared_ptr<const Principal> anonymous = std::make_shared<Principal>();
 };
 
@@ -88,6 +90,9 @@ void Credentials::publish() {
     next->by_secret.emplace(token.fingerprint, principal);
     next->by_index.push_back(std::move(principal));
   }
+  for (const auto& principal : next->by_index) {
+    if (!principal->device.empty()) next->devices.insert(principal->device);
+  }
   const std::uint64_t epoch = next->epoch;
   std::atomic_store(&snapshot_, std::shared_ptr<const Snapshot>(std::move(next)));
   epoch_.store(epoch, std::memory_order_release);
@@ -107,6 +112,8 @@ Result<Principal> Credentials::check(Scheme scheme, std::string_view user, std::
   }
   return fail(Code::denied, "no [[credential]] matches what was presented");
 }
+
+bool Credentials::binds(const std::string& device) const { return snapshot()->devices.contains(device); }
 
 std::shared_ptr<const Principal> Credentials::find(std::uint64_t id) const {
   const auto current = snapshot();

@@ -49,6 +49,8 @@ class Credentials {
   // time taken tells nothing about it.
   Result<Principal> check(Scheme scheme, std::string_view user, std::string_view secret) const;
 
+  // Whether a credential or a token stands for this device alone.
+  bool binds(const std::string& device) const;
   // The principal of an id; anonymous for 0; nullptr when the id is of an earlier configuration.
   std::shared_ptr<const Principal> find(std::uint64_t id) const;
 

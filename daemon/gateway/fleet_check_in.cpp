@@ -76,6 +76,17 @@ void Fleet::Core::check_in(const CheckInPtr& request) {
     const std::scoped_lock lock(shared_mutex_);
     ++counts_.check_ins;
   }
+  if (request->in.by_address) {
+    if (!request->in.device.empty() || request->principal->id != 0)
+      return refuse(request->reply,
+                    Error(Code::invalid, "who says who he is is not looked for by his address"));
+    const Device* const there = device_at(request->instance, request->in.address);
+    if (there == nullptr)
+      return refuse(
+          request->reply,
+          Error(Code::not_found, "no device, or more than one, is at this address of " + request->instance));
+    request->in.device = there->id;
+  }
   auto device = admit(*request);
   if (!device) return refuse(request->reply, std::move(device).error());
   request->device = (*device)->key;

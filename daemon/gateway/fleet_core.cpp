@@ -240,6 +240,7 @@ void Fleet::Core::event(std::string_view kind, state::Severity severity, const D
 Result<void> Fleet::Core::load() {
   devices_.clear();
   by_id_.clear();
+  by_place_.clear();
   deployments_.clear();
   general_.clear();
   assigned_to_.clear();
@@ -325,15 +326,8 @@ Result<void> Fleet::Core::load_members(Deployment& deployment) {
     auto rows = db_.read_sync(
         [&](state::Reader& db) { return state::page_members(db, deployment.id, after, kRows); });
     if (!rows) return fail(std::move(rows).error());
-    for (const state::MemberRow& row : *rows) {
-      after = row.device;
-      if (!devices_.contains(row.device)) continue;
-      rollout::Member member;
-      member.state = static_cast<rollout::MemberState>(row.state);
-      member.admitted = row.admitted;
-      member.attempts = row.attempts;
-      deployment.rollout.restore(row.device, member);
-    }
+    restore(deployment, *rows);
+    if (!rows->empty()) after = rows->back().device;
     if (rows->size() < kRows) return {};
   }
 }

@@ -96,7 +96,7 @@ class Fleet::Core : public std::enable_shared_from_this<Fleet::Core> {
   // fleet_preview.cpp
   void preview(const rollout::Spec& spec, const Fleet::Reply<rollout::Preview>& reply);
 
-  // fleet_views.cpp
+  // fleet_views.cpp, fleet_lists.cpp
   void devices(const rollout::DeviceQuery& query, const Fleet::Reply<rollout::DevicePage>& reply);
   void device(const std::string& id, const Fleet::Reply<rollout::DeviceView>& reply);
   void deployments(const rollout::DeploymentQuery& query,
@@ -162,7 +162,12 @@ class Fleet::Core : public std::enable_shared_from_this<Fleet::Core> {
   // ---- fleet_devices.cpp
   Device* find_device(std::string_view id);
   Device& at(DeviceKey key) { return devices_.at(key); }
+  // The one device at that address of the transport that has no credential of its own.
+  Device* device_at(const std::string& transport, std::string_view address);
   Device& add_device(Device device);
+  void forget_device(const Device& device);
+  void place(Device& device, std::string transport, std::string address);
+  void unplace(const std::string& place, DeviceKey key);
   void save(Device& device);
   void publish_tokens();
   Result<Device*> admit(const CheckIn& request);
@@ -261,7 +266,35 @@ class Fleet::Core : public std::enable_shared_from_this<Fleet::Core> {
   static std::vector<std::string> hold_ups(const Deployment& deployment, const rollout::Moment& at);
   rollout::DeploymentView view(const Deployment& deployment) const;
   static rollout::DeploymentView view(const state::DeploymentRow& row);
-  rollout::DeploymentView view_of_ended(const state::DeploymentRow& row);
+
+  // ---- fleet_lists.cpp
+  // A part of what is to be read, of that many rows at most, on the reader thread. True: there is more. One
+  // that fails has changed nothing.
+  using ReadStep = std::function<Result<bool>(state::Reader&, std::size_t rows)>;
+  // `done` on the reader thread.
+  void read_in_steps(ReadStep step, std::function<void(const Result<void>&)> done);
+  void read_on(ReadStep step, std::function<void(const Result<void>&)> done, std::size_t rows, int tries);
+  template <class T>
+  std::function<void(const Result<void>&)> afterwards(const Fleet::Reply<T>& reply,
+                                                      std::function<void()> work);
+  struct EndedDeployment {
+    state::DeploymentRow row;
+    std::vector<state::MemberRow> members;
+  };
+  using EndedDeployments = std::shared_ptr<std::vector<EndedDeployment>>;
+  static ReadStep step_of_members(EndedDeployments of);
+  template <class T>
+  void with_ended(std::int64_t id, const Fleet::Reply<T>& reply,
+                  std::function<void(const EndedDeployment&)> then);
+  void restore(Deployment& deployment, const std::vector<state::MemberRow>& rows) const;
+  void look_through(rollout::DeviceQuery query, const Fleet::Reply<rollout::DevicePage>& reply,
+                    const std::shared_ptr<rollout::DevicePage>& page);
+  void show(const std::vector<state::DeploymentRow>& rows,
+            const Fleet::Reply<std::vector<rollout::DeploymentView>>& reply);
+  void show_members(const Deployment& deployment, const std::string& after, std::size_t limit,
+                    const Fleet::Reply<std::vector<rollout::MemberView>>& reply);
+  rollout::DeploymentView view_of(const EndedDeployment& ended) const;
+  rollout::AttemptView view_of(const state::AttemptRow& row) const;
 
   state::Database& db_;
   Catalog& catalog_;
@@ -286,6 +319,7 @@ class Fleet::Core : public std::enable_shared_from_this<Fleet::Core> {
   config::Devices config_;
   std::unordered_map<DeviceKey, Device> devices_;
   std::map<std::string, DeviceKey, std::less<>> by_id_;
+  std::unordered_multimap<std::string, DeviceKey> by_place_;  // by transport and address without its port
   std::map<std::int64_t, std::unique_ptr<Deployment>> deployments_;  // that have not ended, or have attempts
   std::map<std::int64_t, Deployment*> general_;                      // of these, what no store asked for
   std::unordered_map<DeviceKey, std::vector<std::int64_t>> assigned_to_;  // and what stores did

@@ -26,12 +26,23 @@ constexpr milliseconds kSeen = 10min;
 // A full table is said so often at most.
 constexpr milliseconds kSayAgain = 60s;
 
-// "10.0.0.7:5683", "[fe80::1]:5683" and "AA:BB:CC" without the port.
+// "10.0.0.7:5683", "[fe80::1]:5683" and "AA:BB:CC" without the port; an IPv4 address is the same one on a
+// listener of both families.
 std::string source_of(std::string_view address) {
   const std::size_t colon = address.rfind(':');
   const bool port = colon != std::string_view::npos &&
                     (address.find(':') == colon || (colon > 0 && address[colon - 1] == ']'));
-  return std::string(port ? address.substr(0, colon) : address);
+  if (port) address = address.substr(0, colon);
+  if (address.size() > 2 && address.front() == '[' && address.back() == ']')
+    address = address.substr(1, address.size() - 2);
+  if (constexpr std::string_view kMapped = "::ffff:";
+      address.starts_with(kMapped) && address.find('.') != std::string_view::npos)
+    address.remove_prefix(kMapped.size());
+  return std::string(address);
+}
+
+std::string place_of(std::string_view transport, std::string_view address) {
+  return std::string(transport).append(1, '\0').append(source_of(address));
 }
 
 bool is_printable_utf8(std::string_view text) {
@@ -84,6 +95,10 @@ Result<void> Fleet::Core::check_edit(const rollout::DeviceEdit& edit) {
   if (edit.versions) {
     if (auto good = check_pairs(*edit.versions, kMaxComponents, "versions"); !good) return good;
   }
+  for (const auto* text : {&edit.transport, &edit.address}) {
+    if (*text && ((*text)->size() > kMaxAddress || !is_printable_utf8(**text)))
+      return fail(Code::invalid, "a transport and an address have at most 128 bytes of UTF-8");
+  }
   if (edit.attributes) {
     if (auto good = check_pairs(*edit.attributes, kMaxAttributes, "attributes"); !good) return good;
   }
@@ -95,9 +110,48 @@ fleet::Device* Fleet::Core::find_device(std::string_view id) {
   return found == by_id_.end() ? nullptr : &devices_.at(found->second);
 }
 
+fleet::Device* Fleet::Core::device_at(const std::string& transport, std::string_view address) {
+  Device* only = nullptr;
+  std::size_t count = 0;
+  const auto [from, to] = by_place_.equal_range(place_of(transport, address));
+  for (auto it = from; it != to; ++it) {
+    Device& device = devices_.at(it->second);
+    // What it can prove is not to be had for less.
+    if (credentials_.binds(device.id)) continue;
+    if (device.address == address) return &device;
+    only = &device;
+    ++count;
+  }
+  return count == 1 ? only : nullptr;
+}
+
+void Fleet::Core::place(Device& device, std::string transport, std::string address) {
+  const std::string before = place_of(device.transport, device.address);
+  device.transport = std::move(transport);
+  device.address = std::move(address);
+  const std::string now_at = place_of(device.transport, device.address);
+  if (now_at == before) return;
+  unplace(before, device.key);
+  if (!device.address.empty()) by_place_.emplace(now_at, device.key);
+}
+
+void Fleet::Core::unplace(const std::string& place, DeviceKey key) {
+  const auto [from, to] = by_place_.equal_range(place);
+  const auto found = std::find_if(from, to, [key](const auto& entry) { return entry.second == key; });
+  if (found != to) by_place_.erase(found);
+}
+
+void Fleet::Core::forget_device(const Device& device) {
+  const DeviceKey key = device.key;
+  unplace(place_of(device.transport, device.address), key);
+  by_id_.erase(device.id);
+  devices_.erase(key);
+}
+
 fleet::Device& Fleet::Core::add_device(Device device) {
   const DeviceKey key = device.key;
   by_id_.emplace(device.id, key);
+  if (!device.address.empty()) by_place_.emplace(place_of(device.transport, device.address), key);
   Device& added = devices_.insert_or_assign(key, std::move(device)).first->second;
   const std::scoped_lock lock(shared_mutex_);
   counts_.devices = devices_.size();
@@ -236,8 +290,7 @@ void Fleet::Core::take_news(Device& device, const CheckIn& request) {
   }
   // A port that differs with each request is no news.
   const bool moved = device.transport != request.instance || source_of(device.address) != source_of(address);
-  device.transport = request.instance;
-  device.address = address;
+  place(device, request.instance, address);
   if (news) {
     save(device);
   } else if (moved || now().count() - device.written_ms >= kSeen.count()) {

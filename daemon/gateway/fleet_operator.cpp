@@ -61,6 +61,8 @@ void Fleet::Core::edit_devices(const std::vector<rollout::DeviceEdit>& edits,
       std::sort(device->tags.begin(), device->tags.end());
       device->tags.erase(std::unique(device->tags.begin(), device->tags.end()), device->tags.end());
     }
+    if (edit.transport || edit.address)
+      place(*device, edit.transport.value_or(device->transport), edit.address.value_or(device->address));
     if (edit.versions) device->versions = *edit.versions;
     if (edit.attributes) device->attributes = *edit.attributes;
     tokens = tokens || (device->token && (approval != device->approval || type != device->type));
@@ -103,8 +105,7 @@ void Fleet::Core::remove_device(const std::string& id, const Fleet::Reply<void>&
   event("device.removed", state::Severity::notice, device, "by an operator");
   step([key](state::Writer& db) { return state::delete_device(db, key); });
   host_.device_gone(id);
-  by_id_.erase(by_id_.find(id));
-  devices_.erase(key);
+  forget_device(*device);
   {
     const std::scoped_lock lock(shared_mutex_);
     counts_.devices = devices_.size();
@@ -217,8 +218,8 @@ void Fleet::Core::act_on_ended(std::int64_t id, Action action, const std::string
   if (!*row) return refuse(reply, Error(Code::not_found, "there is no deployment " + std::to_string(id)));
   const auto state = static_cast<rollout::RolloutState>((*row)->state);
   if ((*row)->origin && action == Action::retry) {
-    return refuse(reply, Error(Code::precondition, "store " + *(*row)->origin +
-                                                       " was told how it ended; assign it anew there"));
+    return refuse(reply, Error(Code::precondition,
+                               "store " + *(*row)->origin + " was told how it ended; assign it anew there"));
   }
   if (action != Action::retry || state != rollout::RolloutState::completed) {
     return refuse(reply, Error(Code::precondition, "deployment " + std::to_string(id) + " is " +

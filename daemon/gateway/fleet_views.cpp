@@ -5,29 +5,6 @@
 
 namespace otagate::gateway {
 
-namespace {
-
-constexpr std::size_t kMostItems = 1000;
-constexpr std::size_t kRowsOfARead = 100;
-
-bool fits(const fleet::Device& device, const rollout::DeviceQuery& query) {
-  if (!query.type.empty() && device.type != query.type) return false;
-  if (!query.transport.empty() && device.transport != query.transport) return false;
-  if (query.approval && device.approval != *query.approval) return false;
-  if (!query.tag.empty() && !std::binary_search(device.tags.begin(), device.tags.end(), query.tag))
-    return false;
-  if (query.version.empty()) return query.component.empty() || device.versions.contains(query.component);
-  return std::any_of(device.versions.begin(), device.versions.end(), [&](const auto& item) {
-    return (query.component.empty() || item.first == query.component) && item.second == query.version;
-  });
-}
-
-Error no_deployment(std::int64_t id) {
-  return {Code::not_found, "there is no deployment " + std::to_string(id)};
-}
-
-}  // namespace
-
 rollout::AttemptView Fleet::Core::view(const Attempt& attempt) const {
   auto view = fleet::view_of(attempt.row(devices_.at(attempt.device)));
   view.rate = attempt.machine.state() == rollout::AttemptState::downloading ? attempt.rate : 0;
@@ -129,134 +106,10 @@ rollout::DeploymentView Fleet::Core::view(const state::DeploymentRow& row) {
   return view;
 }
 
-void Fleet::Core::devices(const rollout::DeviceQuery& query, const Fleet::Reply<rollout::DevicePage>& reply) {
-  const std::size_t limit = std::clamp<std::size_t>(query.limit, 1, kMostItems);
-  rollout::DevicePage page;
-  page.devices = devices_.size();
-  auto it = query.cursor.empty() ? by_id_.lower_bound(query.prefix)
-                                 : by_id_.upper_bound(std::max(query.cursor, query.prefix));
-  if (!query.cursor.empty() && query.cursor < query.prefix) it = by_id_.lower_bound(query.prefix);
-  for (; it != by_id_.end() && it->first.starts_with(query.prefix); ++it) {
-    const Device& device = devices_.at(it->second);
-    if (!fits(device, query)) continue;
-    if (page.items.size() == limit) {
-      page.next = page.items.back().id;
-      break;
-    }
-    page.items.push_back(view(device));
-  }
-  answer(reply, std::move(page));
-}
-
 void Fleet::Core::device(const std::string& id, const Fleet::Reply<rollout::DeviceView>& reply) {
   const Device* const device = find_device(id);
   if (device == nullptr) return refuse(reply, Error(Code::not_found, "there is no device " + id));
   answer(reply, view(*device));
-}
-
-void Fleet::Core::deployments(const rollout::DeploymentQuery& query,
-                              const Fleet::Reply<std::vector<rollout::DeploymentView>>& reply) {
-  auto rows = std::make_shared<std::vector<state::DeploymentRow>>();
-  const std::size_t limit = std::clamp<std::size_t>(query.limit, 1, kMostItems);
-  db_.read(
-      [rows, query, limit](state::Reader& db) -> Result<void> {
-        auto page = state::page_deployments(db, query.before, query.over, limit);
-        if (!page) return fail(std::move(page).error());
-        *rows = std::move(*page);
-        return {};
-      },
-      [weak = weak_from_this(), rows, reply](const Result<void>& outcome) {
-        const auto self = weak.lock();
-        if (!outcome || !self) {
-          reply(fail(outcome ? Error(Code::cancelled, "the gateway is stopping") : outcome.error()));
-          return;
-        }
-        self->request(reply, [core = self.get(), rows, reply] {
-          std::vector<rollout::DeploymentView> views;
-          for (const state::DeploymentRow& row : *rows) {
-            const Deployment* const open = core->find_deployment(row.id);
-            views.push_back(open != nullptr ? core->view(*open) : core->view_of_ended(row));
-          }
-          core->answer(reply, std::move(views));
-        });
-      });
-}
-
-// Its figures are in the rows of its members.
-rollout::DeploymentView Fleet::Core::view_of_ended(const state::DeploymentRow& row) {
-  auto deployment = deployment_of(row);
-  if (!deployment || !load_members(*deployment)) return view(row);
-  return view(*deployment);
-}
-
-void Fleet::Core::deployment(std::int64_t id, const Fleet::Reply<rollout::DeploymentView>& reply) {
-  if (const Deployment* const open = find_deployment(id); open != nullptr) return answer(reply, view(*open));
-  auto row = db_.read_sync([id](state::Reader& db) { return state::find_deployment(db, id); });
-  if (!row) return refuse(reply, std::move(row).error());
-  if (!*row) return refuse(reply, no_deployment(id));
-  answer(reply, view_of_ended(**row));
-}
-
-void Fleet::Core::members(std::int64_t id, const std::string& after, std::size_t limit,
-                          const Fleet::Reply<std::vector<rollout::MemberView>>& reply) {
-  std::unique_ptr<Deployment> ended;
-  const Deployment* deployment = find_deployment(id);
-  if (deployment == nullptr) {
-    auto row = db_.read_sync([id](state::Reader& db) { return state::find_deployment(db, id); });
-    if (!row) return refuse(reply, std::move(row).error());
-    if (*row) ended = deployment_of(**row);
-    if (!ended) return refuse(reply, no_deployment(id));
-    if (auto loaded = load_members(*ended); !loaded) return refuse(reply, std::move(loaded).error());
-    deployment = ended.get();
-  }
-  std::vector<rollout::MemberView> views;
-  std::vector<std::int64_t> keys;
-  for (auto it = by_id_.upper_bound(after); it != by_id_.end() && views.size() < std::min(limit, kMostItems);
-       ++it) {
-    const rollout::Member* const member = deployment->rollout.find(it->second);
-    if (member == nullptr) continue;
-    views.push_back({it->first, *member, std::nullopt});
-    keys.push_back(it->second);
-  }
-  // A read is short, so many are several.
-  for (std::size_t from = 0; from < keys.size(); from += kRowsOfARead) {
-    const auto first = keys.begin() + static_cast<std::ptrdiff_t>(from);
-    const std::vector<std::int64_t> some(
-        first, first + static_cast<std::ptrdiff_t>(std::min(kRowsOfARead, keys.size() - from)));
-    auto rows = db_.read_sync([&](state::Reader& db) { return state::last_attempts(db, id, some); });
-    if (!rows) return refuse(reply, std::move(rows).error());
-    for (const state::AttemptRow& row : *rows) {
-      const auto key = std::find(keys.begin(), keys.end(), row.device);
-      if (key == keys.end()) continue;
-      const auto open = attempts_.find(static_cast<AttemptId>(row.id));
-      views[static_cast<std::size_t>(key - keys.begin())].attempt =
-          open != attempts_.end() ? view(open->second) : fleet::view_of(row);
-    }
-  }
-  answer(reply, std::move(views));
-}
-
-void Fleet::Core::attempts(const std::string& device, std::int64_t deployment, std::uint64_t before,
-                           std::size_t limit, const Fleet::Reply<std::vector<rollout::AttemptView>>& reply) {
-  state::AttemptQuery query;
-  query.device = device;
-  query.deployment = deployment;
-  query.before = static_cast<std::int64_t>(before);
-  std::size_t missing = std::clamp<std::size_t>(limit, 1, kMostItems);
-  std::vector<rollout::AttemptView> views;
-  while (missing > 0) {
-    query.limit = std::min(missing, kRowsOfARead);
-    auto rows = db_.read_sync([&](state::Reader& db) { return state::page_attempts(db, query); });
-    if (!rows) return refuse(reply, std::move(rows).error());
-    for (const state::AttemptRow& row : *rows) {
-      const auto open = attempts_.find(static_cast<AttemptId>(row.id));
-      views.push_back(open != attempts_.end() ? view(open->second) : fleet::view_of(row));
-    }
-    if (rows->size() < query.limit) break;
-    missing -= rows->size();
-    query.before = rows->back().id;
-  }
-  answer(reply, std::move(views));
 }
 
 }  // namespace otagate::gateway

@@ -115,6 +115,7 @@ struct CheckIn {
   std::string acting_for;
   std::chrono::milliseconds timeout{0};  // long poll; 0: answer at once
   bool midway = false;                   // not started anew since it was last heard of
+  bool by_address = false;               // whoever is at `address` of the instance; `device` is empty
 };
 
 struct OfferPart {

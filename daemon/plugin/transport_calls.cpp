@@ -284,6 +284,7 @@ otagate_call TransportBridge::check_in(const otagate_check_in* raw, const otagat
   CheckIn who;
   who.principal = in.principal;
   who.midway = (in.flags & OTAGATE_CHECK_IN_MIDWAY) != 0;
+  who.by_address = (in.flags & OTAGATE_CHECK_IN_BY_ADDRESS) != 0;
   who.device = texts.take(in.device);
   who.type = texts.take(in.type);
   who.address = texts.take(in.address);

@@ -77,6 +77,8 @@ struct DeviceEdit {
   std::optional<std::string> type;
   std::optional<Approval> approval;
   std::optional<std::vector<std::string>> tags;
+  std::optional<std::string> transport;
+  std::optional<std::string> address;
   std::optional<std::map<std::string, std::string>> versions;
   std::optional<std::map<std::string, std::string>> attributes;
 };

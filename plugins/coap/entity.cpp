@@ -35,7 +35,12 @@ ReadState Document::read(std::uint64_t offset, std::span<std::uint8_t> into) con
 }
 
 Blob::Blob(Gateway& gateway, const OpenBlob& opened)
-    : gateway_(gateway), reader_(opened.reader), fd_(opened.fd), page_(opened.page), size_(opened.size) {
+    : gateway_(gateway),
+      reader_(opened.reader),
+      sha256_(opened.sha256),
+      fd_(opened.fd),
+      page_(opened.page),
+      size_(opened.size) {
   etag = etag_of(opened.tag);
 }
 

@@ -72,6 +72,7 @@ class Blob final : public Entity {
   bool filling() const;
   std::uint64_t ready() const;
   std::uint64_t reader() const { return reader_; }
+  const std::string& sha256() const { return sha256_; }  // empty while unknown
 
   // The host said, by want(), that this range can be read ahead of the contiguous part.
   void grant(std::uint64_t offset, std::uint64_t length) const;
@@ -85,6 +86,7 @@ class Blob final : public Entity {
 
   Gateway& gateway_;
   std::uint64_t reader_;
+  std::string sha256_;
   int fd_;
   const otagate_blob_page* page_;
   std::uint64_t size_;

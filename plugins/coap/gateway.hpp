@@ -22,6 +22,7 @@ struct OpenBlob {
   int fd = -1;
   const otagate_blob_page* page = nullptr;
   std::string tag;
+  std::string sha256;  // empty while unknown
   std::uint64_t size = OTAGATE_SIZE_UNKNOWN;
 };
 

@@ -63,6 +63,7 @@ void HostGateway::open(const OpenQuery& query, std::function<void(Outcome<OpenBl
                                       .fd = reader.fd(),
                                       .page = reader.page(),
                                       .tag = reader.tag(),
+                                      .sha256 = reader.sha256(),
                                       .size = reader.size()};
                }
                done(std::move(out));

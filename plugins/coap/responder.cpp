@@ -55,6 +55,7 @@ Responder::Responder(const Settings& settings, Gateway& gateway, plugins::device
       rate_(settings.requests_per_second, random_seed()),
       bandwidth_(settings.bandwidth),
       devices_(std::move(protocols), gateway, device_gateway, host, random_seed()),
+      tracker_(device_gateway),
       buffer_{} {
   auto links = std::make_shared<Document>(kLinks, kLinkFormat);
   links->max_szx = settings.max_szx;
@@ -278,7 +279,20 @@ void Responder::answer_entity(const EntityPtr& entity, const Ask& ask, const Req
   reply.payload = payload;
   counters_.bytes += payload.size();
   if (slice->reply.more) last_transfer_ = ask.now;
+  if (settings_.identify_by_address && settings_.trusted.contains(ask.peer)) track(*entity, ask, *slice);
   write_reply(reply, total, session, response);
+}
+
+// A device that knows no protocol of ours: what it fetches is its attempt's progress.
+void Responder::track(const Entity& entity, const Ask& ask, const Slice& slice) {
+  const auto* blob = dynamic_cast<const Blob*>(&entity);
+  const auto size = blob == nullptr ? std::nullopt : blob->size();
+  if (!size || blob->sha256().empty()) return;
+  const auto address = to_string(ask.peer);
+  const auto now_ms = milliseconds_of(ask.now);
+  const auto download = tracker_.begin(
+      {.sha256 = blob->sha256(), .size = *size, .address = address, .offset = slice.offset}, now_ms);
+  plugins::DownloadTracker::sent(download, slice.offset + slice.length, now_ms);
 }
 
 void Responder::answer_problem(const Problem& problem, const Request& request, coap_session_t* session,

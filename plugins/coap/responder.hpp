@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "common/bandwidth/bandwidth.hpp"
+#include "common/download_tracker/download_tracker.hpp"
 #include "devices.hpp"
 #include "echo.hpp"
 #include "gateway.hpp"
@@ -104,6 +105,7 @@ class Responder {
   bool verified(coap_session_t* session, const Peer& peer, const Request& request, Clock::time_point now);
   void answer_entity(const EntityPtr& entity, const Ask& ask, const Request& request, coap_session_t* session,
                      const coap_pdu_t* pdu, coap_pdu_t* response, bool is_verified, bool observing);
+  void track(const Entity& entity, const Ask& ask, const Slice& slice);
   void answer_problem(const Problem& problem, const Request& request, coap_session_t* session,
                       coap_pdu_t* response, bool is_verified);
   void challenge(const Request& request, const Peer& peer, coap_session_t* session, coap_pdu_t* response);
@@ -125,6 +127,7 @@ class Responder {
   coap_resource_t* catalog_ = nullptr;
   std::list<Waiter> waiting_;
   Devices devices_;
+  plugins::DownloadTracker tracker_;
   std::list<Late> late_;  // oldest first
   Counters counters_;
   bool draining_ = false;

@@ -55,6 +55,8 @@ const char* const kOptionsSchema = R"({
       "description": "How peers outside trusted_networks are kept from amplifying: 4.01 with Echo, or small blocks"},
     "trusted_networks": {"type": "array", "items": {"type": "string"},
       "description": "Networks whose addresses cannot be forged; default: loopback, link-local, RFC 1918, ULA"},
+    "identify": {"type": "string", "enum": ["none", "address"], "default": "none",
+      "description": "address: a download from trusted_networks moves the attempt of the device registered at its address"},
     "max_sessions": {"type": "integer", "minimum": 16, "maximum": 65536, "default": 2048,
       "description": "Peers remembered at a time; the one idle for longest makes room"},
     "session_timeout": {"type": "integer", "format": "duration", "minimum": 10000, "maximum": 3600000,
@@ -75,6 +77,8 @@ const char* const kOptionsSchema = R"({
       "description": "hawkBit's device API, /<tenant>/controller/v1"},
     "ddi_tenant": {"type": "string", "minLength": 1, "maxLength": 64, "default": "DEFAULT",
       "description": "The tenant in the paths of hawkBit's device API"},
+    "ddi_confirmation": {"type": "boolean", "default": false,
+      "description": "DDI clients are asked for their consent to each update"},
     "write_size": {"type": "integer", "minimum": 1, "maximum": 512, "default": 4,
       "description": "What a device's flash takes at a time: every block of Drogue's protocol but the last is a multiple of it"}
   }
@@ -116,6 +120,9 @@ Settings Settings::from(const sdk::Host& host) {
       }
     }
   }
+  const auto identify = host.option("identify").string("none");
+  if (identify != "none" && identify != "address") refuse("identify must be \"none\" or \"address\"");
+  settings.identify_by_address = identify == "address";
   settings.max_sessions = static_cast<unsigned>(
       within(host.option("max_sessions"), "max_sessions", settings.max_sessions, 16, 65536));
   settings.session_timeout =
@@ -134,6 +141,7 @@ Settings Settings::from(const sdk::Host& host) {
   protocols.poll = host.option("poll").boolean(false);
   protocols.ddi = host.option("ddi").boolean(false);
   protocols.ddi_tenant = host.option("ddi_tenant").string(protocols.ddi_tenant);
+  protocols.ddi_confirmation = host.option("ddi_confirmation").boolean(false);
   protocols.write_size =
       static_cast<std::uint32_t>(within(host.option("write_size"), "write_size", 4, 1, 512));
   protocols.max_block = carried(settings.max_szx);

@@ -26,6 +26,7 @@ struct Settings {
   bool stream = false;
   Echo echo = Echo::kChallenge;
   NetworkSet trusted = NetworkSet::local();
+  bool identify_by_address = false;  // whose download it is, in trusted networks
   unsigned max_sessions = 2048;
   std::chrono::milliseconds session_timeout{90'000};
   std::uint32_t requests_per_second = 0;

@@ -40,6 +40,10 @@ std::string address_text(const sockaddr_storage& peer) {
 void Connection::open(int fd, const sockaddr_storage& peer, const Source& source, SSL_CTX* tls) {
   source_ = source;
   peer_ = address_text(peer);
+  const Options& options = worker_.server().options();
+  const auto from =
+      options.identify_by_address ? plugins::peer_of(reinterpret_cast<const sockaddr&>(peer)) : std::nullopt;
+  by_address_ = from && options.trusted.contains(*from);
   since_ms_ = worker_.loop().now_ms();
   interest_ = EPOLLIN;
   state_ = tls == nullptr ? State::kReading : State::kHandshake;

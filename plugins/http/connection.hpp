@@ -165,6 +165,7 @@ class Connection final : public Watcher {
   Asker asker_{*this};
   Source source_;
   std::string peer_;
+  bool by_address_ = false;  // without a credential he is who is registered at his address
 
   // Input.
   std::string kept_;          // received, not yet served

@@ -113,7 +113,8 @@ void Connection::download(const Request& request) {
     if (!have_reader(first.offset)) return;
     if (!have_bytes(first.offset, first.length <= kWholeRange ? first.length : 1, size)) return;
   }
-  if (who_ && !who_->device.empty() && !head_only_ && ranges.count == 1) track(ranges.ranges[0], size);
+  const bool known = who_ ? !who_->device.empty() : by_address_;
+  if (known && !head_only_ && ranges.count == 1) track(ranges.ranges[0], size);
   send_entity(request, ranges, size);
 }
 
@@ -121,7 +122,7 @@ void Connection::download(const Request& request) {
 void Connection::track(const ByteRange& range, std::uint64_t size) {
   const sdk::Firmware& firmware = entry_->firmware;
   if (!track_ || range.offset == 0 || track_firmware_ != firmware.id || track_principal_ != principal_) {
-    track_ = worker_.tracker().begin({.who = *who_,
+    track_ = worker_.tracker().begin({.who = who_.get(),
                                       .firmware = firmware.id,
                                       .sha256 = firmware.sha256,
                                       .size = size,

@@ -54,6 +54,7 @@ plugins::devices::Settings protocol_settings(const sdk::Host& host, bool anonymo
   out.poll = host.option("poll").boolean(!anonymous);
   out.ddi = host.option("ddi").boolean(!anonymous);
   out.ddi_tenant = host.option("ddi_tenant").string(out.ddi_tenant);
+  out.ddi_confirmation = host.option("ddi_confirmation").boolean(false);
   const auto bytes = [](const sdk::Option& option, std::uint32_t fallback) {
     return static_cast<std::uint32_t>(option.integer(fallback));
   };
@@ -64,6 +65,27 @@ plugins::devices::Settings protocol_settings(const sdk::Host& host, bool anonymo
     out.max_block_of_type.emplace(type, bytes(by_type[type], out.max_block));
   }
   return out;
+}
+
+void identify(const sdk::Host& host, Options& out) {
+  const std::string how = host.option("identify").string("credential");
+  if (how != "credential" && how != "address")
+    throw sdk::Failure(OTAGATE_INVALID, "option 'identify' is \"credential\" or \"address\"");
+  out.identify_by_address = how == "address";
+  if (out.identify_by_address && !out.anonymous) {
+    throw sdk::Failure(
+        OTAGATE_INVALID,
+        "option 'identify' = \"address\" is for peers without a credential, and anonymous = false "
+        "serves none of them: leave it out, or write anonymous = true");
+  }
+  const sdk::Option networks = host.option("trusted_networks");
+  if (!networks.exists()) return;
+  out.trusted = plugins::NetworkSet();
+  for (const std::string& network : networks.strings()) {
+    if (out.trusted.add(network)) continue;
+    throw sdk::Failure(OTAGATE_INVALID, "option 'trusted_networks' has '" + network +
+                                            "', which is no network: write \"10.0.0.0/8\" or \"fd00::/8\"");
+  }
 }
 
 std::string checked_url(std::string url) {
@@ -91,6 +113,7 @@ Options Options::from(const sdk::Host& host) {
     out.listen.push_back(parse_endpoint(host.option("listen").string("127.0.0.1:8080")));
   }
   out.anonymous = host.option("anonymous").boolean(false);
+  identify(host, out);
   out.prereleases = host.option("prereleases").boolean(false);
   out.public_url = checked_url(host.option("public_url").string(""));
   out.tls_cert = host.option("tls.cert").string("");
@@ -124,6 +147,10 @@ const char kOptionsSchema[] = R"({
       "default": "127.0.0.1:8080", "description": "address and port, or a list of them"},
     "anonymous": {"type": "boolean", "default": false,
       "description": "serve requests without a credential"},
+    "identify": {"type": "string", "enum": ["credential", "address"], "default": "credential",
+      "description": "address: a download without a credential moves the attempt of the device registered at its address"},
+    "trusted_networks": {"type": "array", "items": {"type": "string"},
+      "description": "where identify = \"address\" counts; default: loopback, link-local, RFC 1918, ULA"},
     "prereleases": {"type": "boolean", "default": false,
       "description": "let `latest` be a pre-release also without ?prerelease=1"},
     "public_url": {"type": "string", "maxLength": 255,
@@ -161,6 +188,8 @@ const char kOptionsSchema[] = R"({
       "description": "hawkBit's device API, /<tenant>/controller/v1; on by default where a credential is needed"},
     "ddi_tenant": {"type": "string", "minLength": 1, "maxLength": 64, "default": "DEFAULT",
       "description": "the tenant in the paths of hawkBit's device API"},
+    "ddi_confirmation": {"type": "boolean", "default": false,
+      "description": "DDI clients are asked for their consent to each update"},
     "max_block": {"type": "integer", "format": "size", "minimum": 1, "maximum": 1048576, "default": 1024,
       "description": "bytes of firmware that one answer of Drogue's protocol carries at most"},
     "max_block_by_type": {"type": "object",

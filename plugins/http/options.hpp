@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "common/device_protocols/protocols.hpp"
+#include "common/network/peer.hpp"
 #include "otagate/cpp/host.hpp"
 
 namespace otagate::http {
@@ -24,6 +25,8 @@ struct Endpoint {
 struct Options {
   std::vector<Endpoint> listen;
   bool anonymous = false;
+  bool identify_by_address = false;  // whose download an anonymous one is, in trusted networks
+  plugins::NetworkSet trusted = plugins::NetworkSet::local();
   bool prereleases = false;  // `latest` may be one without being asked to
   std::string public_url;    // "https://gw.example:8443", without a slash at the end; or empty
   std::string tls_cert;      // files; both empty: no TLS

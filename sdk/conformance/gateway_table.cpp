@@ -170,7 +170,10 @@ struct Gateway::Table {
                                const otagate_reply* reply) {
     Gateway& self = gateway_of(context);
     const auto in = read_struct<otagate_check_in>(raw);
-    if (in.device.size == 0) self.instance_.violation("check_in() without a device");
+    const bool by_address = (in.flags & OTAGATE_CHECK_IN_BY_ADDRESS) != 0;
+    if (!by_address && in.device.size == 0) self.instance_.violation("check_in() without a device");
+    if (by_address && (in.device.size != 0 || in.principal != 0 || in.address.size == 0))
+      self.instance_.violation("check_in() by address that has a device or a principal, or no address");
     const bool offered = view(in.device) == kDevice;
     const otagate_call call = self.ask(reply);
     self.reply(call, [&self, offered](const otagate_reply& to) {

@@ -24,7 +24,7 @@ def site(gateway, tmp_path, owner):
 class Site:
     """A gateway with a folder of archives, and one device of type panel that has SWUpdate."""
 
-    def __init__(self, gateway, tmp_path, owner):
+    def __init__(self, gateway, tmp_path, owner, **http):
         self.gateway = gateway
         self.tmp_path = tmp_path
         self.owner = owner
@@ -39,7 +39,7 @@ class Site:
             {"name": "panels", "kind": "token", "secret": {"file": str(secret)}, "type": "panel"}
         )
         gateway.config["devices"] = {"next_check_in": "5s"}
-        gateway.add_http(anonymous=False, ddi=True)
+        gateway.add_http(anonymous=False, ddi=True, **http)
         gateway.start()
 
         def listens():
@@ -193,4 +193,25 @@ def test_the_documents_of_an_update(site):
     assert site.ask(f"{BASE}/deploymentBase/{action}/feedback", "POST", closed)[0] == 200
     assert site.ask(f"{BASE}/deploymentBase/{action}/feedback", "POST", closed)[0] == 200
     assert site.wait_attempt("confirmed")["id"] == int(action)
+    # What it has installed is linked and shown as it was.
+    installed = site.links()["installedBase"].removeprefix(f"http://127.0.0.1:{site.gateway.http_port}")
+    assert installed == f"{BASE}/installedBase/{action}"
+    assert site.ask(installed) == (200, document)
+    assert site.ask(f"{BASE}/installedBase/{int(action) + 1}")[0] == 404
     assert site.ask("/OTHER/controller/v1/x")[0] == 404
+
+
+def test_consent_is_asked_for_where_the_listener_says_so(gateway, tmp_path, owner):
+    need("openssl")
+    site = Site(gateway, tmp_path, owner, ddi_confirmation=True)
+    site.publish("2.0.5", image(10_000))
+    site.deploy("2.0.5")
+    site.ask(BASE)
+    href = eventually(lambda: site.links().get("confirmationBase"), 20, what="the question")
+    assert "deploymentBase" not in site.links()
+    path = href.removeprefix(f"http://127.0.0.1:{site.gateway.http_port}")
+    action = site.ask(path)[1]["id"]
+    assert site.ask(f"{BASE}/deploymentBase/{action}")[0] == 404
+    assert site.ask(f"{BASE}/confirmationBase/{action}/feedback", "POST", {"confirmation": "confirmed"})[0] == 200
+    assert site.links()["deploymentBase"].partition("?")[0].endswith(f"/deploymentBase/{action}")
+    assert site.ask(f"{BASE}/deploymentBase/{action}")[0] == 200

@@ -8,9 +8,10 @@ class DownloadTracker::Track {
  public:
   Track(devices::Gateway& gateway, const Download& download)
       : gateway_(gateway),
-        principal_(download.who.id),
-        device_(download.who.device),
-        type_(download.who.type),
+        by_address_(download.who == nullptr),
+        principal_(by_address_ ? 0 : download.who->id),
+        device_(by_address_ ? std::string() : download.who->device),
+        type_(by_address_ ? std::string() : download.who->type),
         firmware_(download.firmware),
         sha256_(download.sha256),
         size_(download.size) {}
@@ -27,6 +28,7 @@ class DownloadTracker::Track {
     self->asked_ms_ = self->now_ms_ = now_ms;
     self->end_ = 0;
     sdk::CheckIn who;
+    who.by_address = self->by_address_;
     who.principal = self->principal_;
     who.device = self->device_;
     who.type = self->type_;
@@ -91,6 +93,7 @@ class DownloadTracker::Track {
   }
 
   devices::Gateway& gateway_;
+  const bool by_address_;
   const std::uint64_t principal_;
   const std::string device_;
   const std::string type_;
@@ -111,7 +114,10 @@ class DownloadTracker::Track {
 };
 
 DownloadTracker::TrackPtr DownloadTracker::begin(const Download& download, std::uint64_t now_ms) {
-  const Key key{download.who.id, download.firmware};
+  // A blob that is in no catalog has no number.
+  Key key{download.who == nullptr ? 0 : download.who->id,
+          std::string(download.who == nullptr ? download.address : std::string_view()), download.firmware,
+          std::string(download.firmware == 0 ? download.sha256 : std::string_view())};
   const auto known = index_.find(key);
   if (known != index_.end()) {
     order_.splice(order_.begin(), order_, known->second);

@@ -8,6 +8,8 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <tuple>
 #include <utility>
 
 #include "common/device_protocols/protocol.hpp"
@@ -26,11 +28,11 @@ class DownloadTracker {
 
   // What is being downloaded by whom. Borrowed for the call.
   struct Download {
-    const sdk::Principal& who;  // bound to a device
+    const sdk::Principal* who = nullptr;  // bound to a device; null: whoever is at `address`
     std::uint64_t firmware = 0;
     std::string_view sha256;
     std::uint64_t size = 0;
-    std::string_view address;
+    std::string_view address{};
     std::uint64_t offset = 0;  // of the bytes that are about to be sent
   };
   class Track;
@@ -45,7 +47,8 @@ class DownloadTracker {
   static void sent(const TrackPtr& track, std::uint64_t end, std::uint64_t now_ms);
 
  private:
-  using Key = std::pair<std::uint64_t, std::uint64_t>;  // principal, firmware
+  // Principal or, without one, address; firmware.
+  using Key = std::tuple<std::uint64_t, std::string, std::uint64_t, std::string>;
   using Order = std::list<std::pair<Key, TrackPtr>>;
 
   devices::Gateway& gateway_;

@@ -222,6 +222,11 @@ typedef struct otagate_redirect {
 /* The device has not been started anew since it was last heard of: that it still runs what it ran before
  * says nothing about the update it is in the middle of (since 1.1). */
 #define OTAGATE_CHECK_IN_MIDWAY 1u
+/* Nobody said who he is: `device` is empty, `principal` is 0, and the device that the operator or its last
+ * check-in has put at `address` of this instance is meant. OTAGATE_NOT_FOUND where that is none, more than
+ * one, or one with a credential of its own. An address proves little: only for peers in networks where the
+ * operator says that it does. Report the progress with `principal` and `device` empty (since 1.1). */
+#define OTAGATE_CHECK_IN_BY_ADDRESS 2u
 
 /* "I am X, I run V." Component versions follow by `versions`, packed as "component\0version\0";
  * an image hash may stand for a version as "component\0sha256:<hex>\0". */

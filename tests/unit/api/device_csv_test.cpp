@@ -71,6 +71,7 @@ TEST(ToCsv, ComesBackAsItWas) {
   plain.tags = {"lab", "pilot"};
   plain.versions = {{"application", "1.0.0"}};
   plain.transport = "http";
+  plain.address = "[fe80::1]:80";
   plain.first_seen_ms = 5;
   rollout::DeviceView hard;
   hard.id = "a,b \"c\"";
@@ -87,6 +88,9 @@ TEST(ToCsv, ComesBackAsItWas) {
   EXPECT_EQ(edits->front().id, plain.id);
   EXPECT_EQ(edits->front().tags, plain.tags);
   EXPECT_EQ(edits->front().versions, plain.versions);
+  EXPECT_EQ(edits->front().transport, plain.transport);
+  EXPECT_EQ(edits->front().address, plain.address);
+  EXPECT_FALSE(edits->back().transport || edits->back().address);
   EXPECT_FALSE(edits->front().attributes);
   EXPECT_EQ(edits->back().id, hard.id);
   EXPECT_EQ(edits->back().approval, hard.approval);
@@ -94,11 +98,13 @@ TEST(ToCsv, ComesBackAsItWas) {
 }
 
 TEST(ParseDeviceEdits, TakesOneDeviceOrAList) {
-  const auto one =
-      parse_device_edits(R"({"id":"a","type":"t","tags":["x"],"versions":{"modem":"2"},"approval":null})");
+  const auto one = parse_device_edits(
+      R"({"id":"a","type":"t","tags":["x"],"versions":{"modem":"2"},"approval":null,"address":"10.0.0.7","transport":"coap"})");
   ASSERT_TRUE(one) << one.error().message();
   ASSERT_EQ(one->size(), 1u);
   EXPECT_EQ(one->front().type, "t");
+  EXPECT_EQ(one->front().transport, "coap");
+  EXPECT_EQ(one->front().address, "10.0.0.7");
   EXPECT_FALSE(one->front().approval) << "null is the same as absent";
   EXPECT_EQ(one->front().versions, (Pairs{{"modem", "2"}}));
   const auto list = parse_device_edits(

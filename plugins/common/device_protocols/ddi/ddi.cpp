@@ -110,8 +110,11 @@ class Route {
   }
 
   void installed() {
-    if (rest_.size() == 2)
-      return exchange_->answer(problem(404, "what was installed once is not kept in this form"));
+    if (rest_.size() == 2) {
+      const auto action = action_of(rest_[1]);
+      if (!action) return exchange_->answer(problem(404, "there is no such action"));
+      return only(Method::get) ? exchange_->installed_base(*action) : void();
+    }
     if (rest_.size() != 1) return exchange_->answer(no_such_resource());
     if (!only(Method::put)) return;
     if (const auto message = body(&ddi::parse_assigned_version)) exchange_->installed(*message);

@@ -117,6 +117,8 @@ std::string poll_document(const Place& place, std::uint64_t seconds, const PollL
     list["deploymentBase"] =
         link(place.controller + "/deploymentBase/" + std::to_string(links.deployment) + tag);
   }
+  if (links.installed != 0)
+    list["installedBase"] = link(place.controller + "/installedBase/" + std::to_string(links.installed));
   if (links.config_data) list["configData"] = link(place.controller + "/configData");
   const json::object document = {{"config", {{"polling", {{"sleep", common::ddi::format_sleep(seconds)}}}}},
                                  {"_links", std::move(list)}};

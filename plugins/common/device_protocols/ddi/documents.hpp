@@ -29,7 +29,10 @@ struct Artifact {
   std::string file;
   std::string sha1, md5, sha256;
   std::uint64_t size = 0;
+
+  friend bool operator==(const Artifact&, const Artifact&) = default;
 };
+using Artifacts = std::vector<Artifact>;
 
 using common::ddi::part_name;
 // Bytes that begin the blob -> the ending of a file of that kind, with its dot. Clients look at it: SWUpdate
@@ -48,6 +51,7 @@ struct PollLinks {
   std::uint64_t deployment = 0;    // attempt; 0: no link
   std::uint64_t confirmation = 0;  // attempt; 0: no link
   std::uint64_t cancel = 0;        // attempt; 0: no link
+  std::uint64_t installed = 0;     // attempt; 0: no link
   std::uint32_t tag = 0;           // of the offer that is linked
   bool config_data = false;
 };

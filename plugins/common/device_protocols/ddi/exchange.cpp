@@ -97,6 +97,7 @@ void Exchange::poll() {
             offer.attempt;
       }
       // Only where there is nothing else to do: suricatta answers this link instead of any other, each time.
+      links.installed = device.installed.attempt;
       links.config_data =
           !device.configured && links.cancel == 0 && links.confirmation == 0 && links.deployment == 0;
     });
@@ -105,8 +106,7 @@ void Exchange::poll() {
   });
 }
 
-void Exchange::describe(std::shared_ptr<const sdk::Offer> offer, std::vector<Artifact> artifacts,
-                        WithArtifacts then) {
+void Exchange::describe(std::shared_ptr<const sdk::Offer> offer, Artifacts artifacts, WithArtifacts then) {
   if (artifacts.size() == offer->parts.size()) return then(artifacts);
   const sdk::OfferPart& part = offer->parts[artifacts.size()];
   if (auto given = file_name_given(part))
@@ -121,8 +121,8 @@ void Exchange::describe(std::shared_ptr<const sdk::Offer> offer, std::vector<Art
                 });
 }
 
-void Exchange::describe_named(std::shared_ptr<const sdk::Offer> offer, std::vector<Artifact> artifacts,
-                              std::string file, WithArtifacts then) {
+void Exchange::describe_named(std::shared_ptr<const sdk::Offer> offer, Artifacts artifacts, std::string file,
+                              WithArtifacts then) {
   const std::uint64_t firmware = offer->parts[artifacts.size()].firmware;
   gateway_.old_digests(
       principal_, firmware,
@@ -142,12 +142,14 @@ void Exchange::deployment(std::uint64_t action, bool confirming) {
   check_in({}, {}, [self = shared_from_this(), action, confirming](const sdk::Offer& offer) {
     const bool waits = self->waits_for_consent(self->memory_->get(self->device_), action);
     if (offer.attempt != action || waits != confirming) return self->answer(no_such_action());
-    self->describe(
-        std::make_shared<sdk::Offer>(offer), {},
-        [self, action, confirming, only = offer.download_only](const std::vector<Artifact>& artifacts) {
-          self->answer_document(deployment_document(
-              self->place_, action, confirming ? "confirmation" : "deployment", only, artifacts));
-        });
+    self->describe(std::make_shared<sdk::Offer>(offer), {},
+                   [self, action, confirming, only = offer.download_only](const Artifacts& artifacts) {
+                     self->memory_->update(self->device_, [&](Remembered& device) {
+                       device.shown = {action, self->memory_->shared(artifacts)};
+                     });
+                     self->answer_document(deployment_document(
+                         self->place_, action, confirming ? "confirmation" : "deployment", only, artifacts));
+                   });
   });
 }
 
@@ -231,9 +233,20 @@ void Exchange::installed(const AssignedVersion& version) {
       }
       // An attempt that this has ended is done, not cancelled.
       device.closed = device.told;
+      device.has_installed(device.told);
       device.told = 0;
     });
     self->answer_empty();
+  });
+}
+
+// As hawkBit does: the deployment that was closed with success last, and no other.
+void Exchange::installed_base(std::uint64_t action) {
+  check_in({}, {}, [self = shared_from_this(), action](const sdk::Offer&) {
+    const Remembered device = self->memory_->get(self->device_);
+    if (device.installed.attempt != action) return self->answer(no_such_action());
+    self->answer_document(
+        deployment_document(self->place_, action, "deployment", false, *device.installed.artifacts));
   });
 }
 
@@ -254,27 +267,26 @@ void Exchange::with_part(std::string part, WithArtifacts then) {
 }
 
 void Exchange::artifacts(std::string part) {
-  with_part(std::move(part), [self = shared_from_this()](const std::vector<Artifact>& found) {
+  with_part(std::move(part), [self = shared_from_this()](const Artifacts& found) {
     self->answer_document(artifacts_document(self->place_, found.front()));
   });
 }
 
 void Exchange::artifact(std::string part, std::string file) {
-  with_part(std::move(part),
-            [self = shared_from_this(), file = std::move(file)](const std::vector<Artifact>& found) {
-              const Artifact& artifact = found.front();
-              Response response;
-              if (file == artifact.file) {
-                response.status = 302;
-                response.headers.emplace_back("Location", blob_url(self->place_, artifact.sha256));
-              } else if (file == artifact.file + ".MD5SUM") {
-                response.content_type = "text/plain";
-                response.body = artifact.md5 + "  " + artifact.file + "\n";
-              } else {
-                response = problem(404, "the artifact of this part is " + artifact.file);
-              }
-              self->answer(std::move(response));
-            });
+  with_part(std::move(part), [self = shared_from_this(), file = std::move(file)](const Artifacts& found) {
+    const Artifact& artifact = found.front();
+    Response response;
+    if (file == artifact.file) {
+      response.status = 302;
+      response.headers.emplace_back("Location", blob_url(self->place_, artifact.sha256));
+    } else if (file == artifact.file + ".MD5SUM") {
+      response.content_type = "text/plain";
+      response.body = artifact.md5 + "  " + artifact.file + "\n";
+    } else {
+      response = problem(404, "the artifact of this part is " + artifact.file);
+    }
+    self->answer(std::move(response));
+  });
 }
 
 }  // namespace otagate::plugins::devices::ddi

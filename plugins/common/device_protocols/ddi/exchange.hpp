@@ -33,6 +33,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   void confirm(std::uint64_t action, Confirmation confirmation);
   void config_data(ConfigData data);
   void installed(const AssignedVersion& version);
+  void installed_base(std::uint64_t action);
   void artifacts(std::string part);
   void artifact(std::string part, std::string file);
 
@@ -43,15 +44,15 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
 
  private:
   using WithOffer = std::function<void(const sdk::Offer& offer)>;
-  using WithArtifacts = std::function<void(const std::vector<Artifact>& artifacts)>;
+  using WithArtifacts = std::function<void(const Artifacts& artifacts)>;
 
   // exchange.cpp
   void check_in(sdk::Pairs versions, sdk::Pairs attributes, WithOffer then);
   bool waits_for_consent(const Remembered& device, std::uint64_t attempt) const;
   // All parts of the offer from `artifacts.size()` on, one after the other.
-  void describe(std::shared_ptr<const sdk::Offer> offer, std::vector<Artifact> artifacts, WithArtifacts then);
-  void describe_named(std::shared_ptr<const sdk::Offer> offer, std::vector<Artifact> artifacts,
-                      std::string file, WithArtifacts then);
+  void describe(std::shared_ptr<const sdk::Offer> offer, Artifacts artifacts, WithArtifacts then);
+  void describe_named(std::shared_ptr<const sdk::Offer> offer, Artifacts artifacts, std::string file,
+                      WithArtifacts then);
   // The offered part of that name, or an answer of 404.
   void with_part(std::string part, WithArtifacts then);
 

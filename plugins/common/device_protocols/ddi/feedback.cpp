@@ -123,7 +123,9 @@ void Exchange::settled(std::uint64_t action, std::uint32_t state) {
     device.stopped = device.told != 0 && device.stopped;
     device.downloaded = false;
     // It may say other things of itself now.
-    if (state == OTAGATE_ATTEMPT_CONFIRMED) device.configured = false;
+    if (state != OTAGATE_ATTEMPT_CONFIRMED) return;
+    device.configured = false;
+    device.has_installed(action);
   });
   answer_empty();
 }

@@ -51,8 +51,10 @@ auto word_at(const json::object& from, std::string_view key, std::string_view na
   throw Wrong{std::string(name) + " must be one of " + known};
 }
 
+// Absent or null: 0. RAUC's client in Python sends a progress with members of its own only.
 std::uint64_t count_at(const json::object& from, std::string_view key, std::string_view name) {
   const json::value* value = from.if_contains(key);
+  if (value == nullptr || value->is_null()) return 0;
   if (value != nullptr && value->is_int64() && value->get_int64() >= 0)
     return static_cast<std::uint64_t>(value->get_int64());
   if (value != nullptr && value->is_uint64()) return value->get_uint64();

@@ -22,7 +22,8 @@ void Drogue::handle(const Request& request, Gateway& gateway, Respond respond) c
   if (!hold.empty()) {
     const auto seconds = parse_number(hold, 86'400);
     if (!seconds) return respond(problem(400, "ct is a number of seconds, at most 86400"));
-    asker.held_ms = std::min(*seconds * 1000, settings_.max_poll_ms);
+    // drgdfu gives up after exactly the time that it asks for: the answer has to be there before that.
+    asker.held_ms = std::min(*seconds * 900, settings_.max_poll_ms);
   }
   // The gateway refuses a name that is not the credential's own.
   const auto named = request.parameter("device");

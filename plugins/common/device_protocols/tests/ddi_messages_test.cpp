@@ -68,7 +68,8 @@ TEST(DdiFeedback, SaysWhatIsMissingOrUnknown) {
   EXPECT_EQ(wrong_with(feedback(
                 R"("execution":"closed","result":{"finished":"none","progress":{"cnt":-1,"of":2}})")),
             "status.result.progress.cnt must be a whole number from 0 on");
-  EXPECT_EQ(wrong_with(feedback(R"("execution":"closed","result":{"finished":"none","progress":{"cnt":1}})")),
+  EXPECT_EQ(wrong_with(feedback(
+                R"("execution":"closed","result":{"finished":"none","progress":{"cnt":1,"of":"2"}})")),
             "status.result.progress.of must be a whole number from 0 on");
   EXPECT_EQ(wrong_with(feedback(R"("execution":"closed","result":{"finished":"none"},"code":"x")")),
             "code must be a whole number");
@@ -78,6 +79,19 @@ TEST(DdiFeedback, SaysWhatIsMissingOrUnknown) {
             "details must be a list of strings");
   EXPECT_EQ(wrong_with(std::string(kMaxBody + 1, ' ')), "the message is longer than 64 KiB");
   EXPECT_FALSE(wrong_with(std::string(5000, '[')).empty());
+}
+
+// hawkBit accepts it, and RAUC's client in Python says so: "percentage" is a member of its own.
+TEST(DdiFeedback, AProgressThatNamesNoShareIsNone) {
+  for (const char* progress : {"{}", R"({"percentage":40})", R"({"cnt":null,"of":3})", R"({"cnt":1})"}) {
+    std::string wrong;
+    const auto read =
+        parse_feedback(feedback(R"("execution":"proceeding","result":{"finished":"none","progress":)" +
+                                std::string(progress) + "}"),
+                       wrong);
+    ASSERT_TRUE(read) << progress << ": " << wrong;
+    EXPECT_EQ(share_of(*read, 1000), 0U) << progress;
+  }
 }
 
 TEST(DdiFeedback, DetailsAreBoundedAndPlain) {

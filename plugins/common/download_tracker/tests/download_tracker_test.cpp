@@ -21,7 +21,9 @@ class ScriptedGateway final : public devices::Gateway {
   };
 
   void check_in(const sdk::CheckIn& who, std::function<void(sdk::Outcome<sdk::Offer>)> done) override {
-    check_ins.push_back(std::string(who.device) + " at " + std::string(who.address));
+    check_ins.push_back((who.by_address ? "somebody" : std::string(who.device)) + " at " +
+                        std::string(who.address));
+    EXPECT_TRUE(!who.by_address || (who.device.empty() && who.type.empty() && who.principal == 0));
     EXPECT_TRUE(who.versions.empty());
     sdk::Outcome<sdk::Offer> out;
     out.value = offer;
@@ -71,7 +73,7 @@ class DownloadTrackerTest : public testing::Test {
   }
   DownloadTracker::TrackPtr begin(std::uint64_t offset, std::uint64_t now, std::uint64_t firmware = 2,
                                   std::string_view sha256 = {}) {
-    return tracker.begin({who, firmware, sha256, kSize, "10.0.0.7", offset}, now);
+    return tracker.begin({&who, firmware, sha256, kSize, "10.0.0.7", offset}, now);
   }
 
   ScriptedGateway gateway;
@@ -159,6 +161,29 @@ TEST_F(DownloadTrackerTest, AnAttemptThatEndedIsNotReportedOn) {
     gateway.reply();
     EXPECT_EQ(gateway.reports.size(), 1U);
   }
+}
+
+TEST_F(DownloadTrackerTest, ADownloadWithoutACredentialIsOfWhoeverIsAtItsAddress) {
+  const auto from = [&](std::string_view address) {
+    return tracker.begin({.sha256 = "ab", .size = kSize, .address = address, .offset = 0}, 0);
+  };
+  const auto one = from("10.0.0.7:1");
+  EXPECT_EQ(from("10.0.0.7:1"), one);
+  EXPECT_NE(from("10.0.0.8:1"), one);
+  EXPECT_EQ(gateway.check_ins,
+            (std::vector<std::string>{"somebody at 10.0.0.7:1", "somebody at 10.0.0.8:1"}));
+  gateway.reply();
+  DownloadTracker::sent(one, kSize, 0);
+  gateway.reply();
+  ASSERT_EQ(gateway.reports.size(), 3U);
+  EXPECT_EQ(gateway.reports[2], (ScriptedGateway::Report{7, OTAGATE_ATTEMPT_DOWNLOADED, 1, kSize, ""}))
+      << "the transport vouches for it";
+}
+
+TEST_F(DownloadTrackerTest, BlobsThatAreInNoCatalogAreToldApart) {
+  const auto one = tracker.begin({&who, 0, "ab", kSize, "10.0.0.7", 0}, 0);
+  EXPECT_NE(tracker.begin({&who, 0, "cd", kSize, "10.0.0.7", 0}, 0), one);
+  EXPECT_EQ(tracker.begin({&who, 0, "ab", kSize, "10.0.0.7", 0}, 0), one);
 }
 
 TEST_F(DownloadTrackerTest, IsBounded) {

@@ -93,7 +93,8 @@ struct CheckIn {
   Pairs attributes{};
   std::string_view acting_for{};
   std::uint64_t deadline_ms = 0;
-  bool midway = false;  // not started anew since it was last heard of
+  bool midway = false;      // not started anew since it was last heard of
+  bool by_address = false;  // whoever is at `address`; `device` is empty
 };
 
 struct OfferPart {
@@ -314,7 +315,8 @@ class TransportHost : public Host {
     const std::string versions = pack(who.versions);
     const std::string attributes = pack(who.attributes);
     auto in = make_struct<otagate_check_in>();
-    in.flags = who.midway ? OTAGATE_CHECK_IN_MIDWAY : 0u;
+    in.flags =
+        (who.midway ? OTAGATE_CHECK_IN_MIDWAY : 0u) | (who.by_address ? OTAGATE_CHECK_IN_BY_ADDRESS : 0u);
     in.principal = who.principal;
     in.device = str(who.device);
     in.type = str(who.type);

@@ -1,4 +1,4 @@
-#include "peer.hpp"
+#include "common/network/peer.hpp"
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
@@ -6,7 +6,7 @@
 
 #include <string>
 
-namespace otagate::coap {
+namespace otagate::plugins {
 namespace {
 
 Peer peer(const std::string& text) {
@@ -70,4 +70,4 @@ TEST(NetworkSet, TrustsLocalNetworksByDefault) {
 }
 
 }  // namespace
-}  // namespace otagate::coap
+}  // namespace otagate::plugins

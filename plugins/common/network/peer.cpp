@@ -1,11 +1,11 @@
-#include "peer.hpp"
+#include "common/network/peer.hpp"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
 #include <charconv>
 
-namespace otagate::coap {
+namespace otagate::plugins {
 namespace {
 
 constexpr std::array<std::uint8_t, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
@@ -136,4 +136,4 @@ NetworkSet NetworkSet::local() {
   return set;
 }
 
-}  // namespace otagate::coap
+}  // namespace otagate::plugins
