@@ -187,7 +187,7 @@ def test_redirect_sends_to_a_url_that_curl_can_open(gateway, azure, make_proxy):
     data = image(700_000)
     azure.put("a b/c+d%/ü.bin", data, name="app", version="1.0.0", type="edge")
     uplink = make_proxy(azure.port)
-    start(gateway, azure.options(azure.at(uplink.port)), metadata="always", redirect=True, expiry="2m", prefetch=False)
+    start(gateway, azure.options(azure.at(uplink.port)), redirect=True, expiry="2m", prefetch=False)
     gateway.wait_firmware("app", "1.0.0")
     path = gateway.url("/firmware/app/1.0.0")
     answer = gateway.get("/firmware/app/1.0.0")
