@@ -203,9 +203,7 @@ def test_redirect_sends_to_a_url_that_curl_can_open(gateway, azure, make_proxy):
 
 def test_many_blobs_in_pages(gateway, azure):
     count = scaled(10_000, 1200)
-    client = azure.client()
-    for number in range(count):
-        client.get_blob_client(f"t/fw{number}-1.0.0.bin").upload_blob(b"%d" % number)
+    azure.put_many(f"t/fw{number}-1.0.0.bin" for number in range(count))
     start(gateway, azure.options(), prefetch=False)
     eventually(lambda: len(gateway.catalog()) == count, 90, what="all of them")
 
