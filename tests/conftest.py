@@ -11,6 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from support import tools  # noqa: E402
 from support.azure import Azurite  # noqa: E402
 from support.gateway import Gateway  # noqa: E402
+from support.hawkbit import HawkBit  # noqa: E402
 from support.proxy import ThrottledProxy  # noqa: E402
 from support.s3 import S3Server  # noqa: E402
 
@@ -72,6 +73,16 @@ def s3(owner):
 def azurite():
     """One Blob service for all tests of a file: it takes seconds to start."""
     server = Azurite()
+    try:
+        yield server.start()
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def hawkbit():
+    """A running hawkBit, the same for all tests of a file: it takes long to start. Names must be unique."""
+    server = HawkBit()
     try:
         yield server.start()
     finally:

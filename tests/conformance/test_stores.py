@@ -92,3 +92,18 @@ def test_azure(build_dir, azure, tmp_path):
                  {"container": "firmware", "connection_string": "AccountName=abc"}]},
     )
     assert skipped(verdicts) == {"store.stat"}
+
+
+def test_hawkbit(build_dir, hawkbit, tmp_path):
+    """It lists nothing: its objects are those that a target was assigned."""
+    target = f"kit-{hawkbit.unique}"
+    hawkbit.add_target(target)
+    hawkbit.release("kit", hawkbit.unique, image(700_000), target)
+    verdicts = check_plugin(
+        build_dir, "hawkbit", tmp_path, hawkbit.options(poll_min=1000, poll_max=2000),
+        {"assigned_device": target,
+         "bad": [{"url": hawkbit.endpoint}, {"url": "no url", "gateway_token": "t"},
+                 {"url": f"{hawkbit.endpoint}/DEFAULT/controller/v1", "gateway_token": "t"}]},
+    )
+    assert verdicts["store.assignments"] == "pass"
+    assert skipped(verdicts) == {"store.stat", "store.presign", "store.publish", "store.changed-mid-read"}
