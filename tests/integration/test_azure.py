@@ -219,3 +219,15 @@ def test_the_server_goes_away_and_what_is_cached_stays(gateway, owner):
     with pytest.raises(AssertionError, match="503"):
         sync(gateway)
     assert curl(gateway.url("/firmware/fw/1.0.0")) == data
+
+
+def test_what_is_published_is_read_by_microsofts_client(gateway, azure, tmp_path):
+    start(gateway, azure.options(publish=True))
+    data, file = image(300_000, seed=51), tmp_path / "x"
+    file.write_bytes(data)
+    gateway.cli("firmware", "import", str(file), "--name", "app", "--version", "3.0.0")
+    key = json.loads(gateway.cli("--json", "firmware", "publish", "app/3.0.0", "--store", "container").stdout)["key"]
+    blob = azure.client().get_blob_client(key)
+    assert blob.download_blob().readall() == data
+    metadata = blob.get_blob_properties().metadata
+    assert metadata["version"] == "3.0.0" and metadata["sha256"] == sha256(data)
