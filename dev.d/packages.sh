@@ -17,13 +17,13 @@ packages_for() {
       echo "ca-certificates ccache cmake g++ mold ninja-build pkg-config python3" \
         "libboost$boost-dev libboost-json$boost-dev libboost-url$boost-dev" \
         "libboost-system$boost-dev" \
-        "libcbor-dev libcli11-dev libcoap3-dev libcsv-dev libcurl4-openssl-dev libexpected-dev libfmt-dev" \
-        "libpugixml-dev libspdlog-dev libsqlite3-dev libssl-dev libsystemd-dev libtomlplusplus-dev" \
+        "libarchive-dev libcbor-dev libcli11-dev libcoap3-dev libcsv-dev libcurl4-openssl-dev libexpected-dev" \
+        "libfmt-dev libpugixml-dev libspdlog-dev libsqlite3-dev libssl-dev libsystemd-dev libtomlplusplus-dev" \
         "prometheus-cpp-dev rapidjson-dev"
       ;;
     test)
       echo "attr clang curl dbus faketime git libcoap3-bin libfuse3-dev fuse3 libgmock-dev libgtest-dev" \
-        "openssl procps python3-venv sqlite3 swupdate util-linux wget"
+        "openssl procps python3-venv skopeo sqlite3 swupdate util-linux wget"
       ;;
     run) echo "curl libcoap3-bin" ;;
     lint) echo "clang clang-format clang-tidy clang-tools shellcheck git" ;;

@@ -9,6 +9,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from support import tools  # noqa: E402
 from support.gateway import Gateway  # noqa: E402
+from support.oci import Registry  # noqa: E402
 from support.proxy import ThrottledProxy  # noqa: E402
 from support.s3 import S3Server  # noqa: E402
 
@@ -61,6 +62,12 @@ def gateway(make_gateway):
 def s3(owner):
     """A running S3 server with an empty bucket."""
     return owner.add(S3Server()).start()
+
+
+@pytest.fixture
+def make_registry(owner):
+    """make_registry(kind=..., auth=...) -> Registry, running and empty."""
+    return lambda *args, **how: owner.add(Registry(*args, **how)).start()
 
 
 @pytest.fixture
