@@ -10,13 +10,17 @@
 #include <boost/asio/streambuf.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/buffer_body.hpp>
+#include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
+#include <algorithm>
 #include <fstream>
 #include <istream>
+#include <vector>
 
 namespace otagate::cli {
 
@@ -26,6 +30,7 @@ namespace http = boost::beast::http;
 namespace {
 
 constexpr std::uint64_t kMostBody = 64 << 20;
+constexpr std::size_t kPiece = 64 << 10;
 
 // The daemon's spelling of an error's class.
 Code code_of(std::string_view text) {
@@ -65,6 +70,32 @@ Result<asio::generic::stream_protocol::socket> connect(asio::io_context& io, con
     if (!error) return socket;
   }
   return fail(refused(target.address, error));
+}
+
+template <class Body>
+void set_common(http::request<Body>& request, const std::string& token) {
+  request.set(http::field::host, "localhost");
+  request.set(http::field::user_agent, "otagate/" OTAGATE_VERSION);
+  if (!token.empty()) request.set(http::field::authorization, "Bearer " + token);
+  request.keep_alive(false);
+}
+
+Error went_away(const boost::system::error_code& error) {
+  return {Code::transient, "the daemon went away in the middle of its answer: " + error.message()};
+}
+
+// What an answer of 4xx or 5xx says.
+Error refusal(unsigned status, std::string_view body) {
+  boost::system::error_code error;
+  const boost::json::value value = boost::json::parse(body, error);
+  const auto* object = error ? nullptr : value.if_object();
+  const auto* code = object != nullptr ? object->if_contains("code") : nullptr;
+  const auto* message = object != nullptr ? object->if_contains("message") : nullptr;
+  if (code == nullptr || message == nullptr || !code->is_string() || !message->is_string())
+    return {Code::internal, "the daemon answered " + std::to_string(status)};
+  // A store that cannot be reached is no daemon that cannot be.
+  const Code said = code_of(std::string_view(code->as_string()));
+  return {said == Code::transient ? Code::busy : said, std::string(message->as_string())};
 }
 
 }  // namespace
@@ -118,13 +149,10 @@ Result<std::string> Client::ask(std::string_view method, const std::string& path
   auto socket = connect(io, target_);
   if (!socket) return fail(std::move(socket).error());
   http::request<http::string_body> request(http::string_to_verb({method.data(), method.size()}), path, 11);
-  request.set(http::field::host, "localhost");
-  request.set(http::field::user_agent, "otagate/" OTAGATE_VERSION);
-  if (!secret->empty()) request.set(http::field::authorization, "Bearer " + *secret);
+  set_common(request, *secret);
   if (!body.empty()) request.set(http::field::content_type, {content_type.data(), content_type.size()});
   request.body() = body;
   request.prepare_payload();
-  request.keep_alive(false);
 
   boost::system::error_code error;
   http::write(*socket, request, error);
@@ -132,18 +160,76 @@ Result<std::string> Client::ask(std::string_view method, const std::string& path
   http::response_parser<http::string_body> parser;
   parser.body_limit(kMostBody);
   if (!error) http::read(*socket, buffer, parser, error);
-  if (error)
-    return fail(Code::transient, "the daemon went away in the middle of its answer: " + error.message());
+  if (error) return fail(went_away(error));
 
   auto response = parser.release();
   if (response.result_int() < 400) return std::move(response.body());
-  const boost::json::value value = boost::json::parse(response.body(), error);
-  const auto* object = error ? nullptr : value.if_object();
-  const auto* code = object != nullptr ? object->if_contains("code") : nullptr;
-  const auto* message = object != nullptr ? object->if_contains("message") : nullptr;
-  if (code == nullptr || message == nullptr || !code->is_string() || !message->is_string())
-    return fail(Code::internal, "the daemon answered " + std::to_string(response.result_int()));
-  return fail(code_of(std::string_view(code->as_string())), std::string(message->as_string()));
+  return fail(refusal(response.result_int(), response.body()));
+}
+
+Result<void> Client::put(const std::string& path, std::uint64_t size,
+                         const std::function<Result<void>(std::span<char> into)>& read) const {
+  const auto secret = token();
+  if (!secret) return fail(secret.error());
+  asio::io_context io;
+  auto socket = connect(io, target_);
+  if (!socket) return fail(std::move(socket).error());
+  http::request<http::empty_body> head(http::verb::put, path, 11);
+  set_common(head, *secret);
+  head.content_length(size);
+  boost::system::error_code error;
+  http::request_serializer<http::empty_body> serializer(head);
+  http::write_header(*socket, serializer, error);
+  std::vector<char> piece(kPiece);
+  for (std::uint64_t sent = 0; sent < size && !error;) {
+    const auto next = static_cast<std::size_t>(std::min<std::uint64_t>(piece.size(), size - sent));
+    if (auto got = read(std::span(piece).first(next)); !got) return got;
+    asio::write(*socket, asio::buffer(piece.data(), next), error);
+    sent += next;
+  }
+  boost::beast::flat_buffer buffer;
+  http::response<http::string_body> response;
+  // What the daemon says counts, also where it ended before all was sent.
+  boost::system::error_code no_answer;
+  http::read(*socket, buffer, response, no_answer);
+  if (no_answer) return fail(went_away(error ? error : no_answer));
+  if (response.result_int() >= 400) return fail(refusal(response.result_int(), response.body()));
+  return {};
+}
+
+Result<void> Client::download(const std::string& path,
+                              const std::function<Result<void>(std::span<const char> piece)>& take) const {
+  const auto secret = token();
+  if (!secret) return fail(secret.error());
+  asio::io_context io;
+  auto socket = connect(io, target_);
+  if (!socket) return fail(std::move(socket).error());
+  http::request<http::empty_body> request(http::verb::get, path, 11);
+  set_common(request, *secret);
+  boost::system::error_code error;
+  http::write(*socket, request, error);
+  boost::beast::flat_buffer buffer;
+  http::response_parser<http::buffer_body> parser;
+  parser.body_limit(boost::none);
+  if (!error) http::read_header(*socket, buffer, parser, error);
+  if (error) return fail(went_away(error));
+  const bool good = parser.get().result_int() < 400;
+  std::string message;
+  std::vector<char> piece(kPiece);
+  while (!parser.is_done()) {
+    parser.get().body().data = piece.data();
+    parser.get().body().size = piece.size();
+    http::read(*socket, buffer, parser, error);
+    if (error && error != http::error::need_buffer) return fail(went_away(error));
+    const std::size_t got = piece.size() - parser.get().body().size;
+    if (good) {
+      if (auto taken = take(std::span(piece).first(got)); !taken) return taken;
+    } else if (message.size() < kPiece) {
+      message.append(piece.data(), got);
+    }
+  }
+  if (!good) return fail(refusal(parser.get().result_int(), message));
+  return {};
 }
 
 namespace {

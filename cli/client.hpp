@@ -3,7 +3,9 @@
 
 #include <boost/json/fwd.hpp>
 #include <chrono>
+#include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -24,7 +26,7 @@ struct Tick {
   std::function<bool()> run;
 };
 
-// Blocking; one connection per call. Code::transient: nobody answers there.
+// Blocking; one connection per call. Code::transient: nobody answers there, and only that.
 class Client {
  public:
   explicit Client(Target target) : target_(std::move(target)) {}
@@ -36,6 +38,14 @@ class Client {
   Result<boost::json::value> get(const std::string& path) const;
   // The answer as it is, for what is no JSON.
   Result<std::string> get_text(const std::string& path) const;
+
+  // Sends `size` bytes as the body of a PUT: `read` fills what it is given with the next of them, all of it
+  // or an error.
+  Result<void> put(const std::string& path, std::uint64_t size,
+                   const std::function<Result<void>(std::span<char> into)>& read) const;
+  // The body of an answer in pieces; an error of `take` ends it.
+  Result<void> download(const std::string& path,
+                        const std::function<Result<void>(std::span<const char> piece)>& take) const;
 
   // The data of each server-sent event, until `take` returns false or the daemon goes.
   Result<void> follow(const std::string& path, const std::function<bool(std::string_view data)>& take,

@@ -34,6 +34,9 @@ void add_status(CLI::App& app, Context& context);
 void add_plugins(CLI::App& app, Context& context);
 void add_stores(CLI::App& app, Context& context);
 void add_firmware(CLI::App& app, Context& context);
+// The subcommands of `firmware` that bring and take what no store lists.
+void add_imports(CLI::App& firmware, Context& context);
+void add_bundle(CLI::App& app, Context& context);
 void add_cache(CLI::App& app, Context& context);
 void add_events(CLI::App& app, Context& context);
 void add_config(CLI::App& app, Context& context);

@@ -29,9 +29,16 @@ std::string path_of(const Options& options, const std::string& rest = "") {
   return "/api/v1/deployments/" + std::to_string(options.id) + rest;
 }
 
+// "hawkbit 17": the store that asked for it, and its id there.
+std::string origin_text(const boost::json::value& deployment) {
+  const std::string origin = text(deployment, "origin");
+  return origin.empty() ? "" : origin + " " + text(deployment, "external_id");
+}
+
 int list(const Context& context, const Options& options) {
   Table table(
-      {"ID", "NAME", "FIRMWARE", "TO", "STATE", "WAVE", "UPDATED", "RUNNING", "WAITING", "FAILED", "MADE"});
+      {"ID", "NAME", "FIRMWARE", "TO", "STATE", "WAVE", "UPDATED", "RUNNING", "WAITING", "FAILED", "MADE",
+       "ORIGIN"});
   const std::string path =
       std::string("/api/v1/deployments?limit=1000") + (options.open ? "&over=false" : "");
   const auto done = each_page(context, path, "before", [&](const boost::json::value& page) {
@@ -42,7 +49,7 @@ int list(const Context& context, const Options& options) {
                  std::to_string(number(item, "wave") + 1) + "/" + std::to_string(items(item, "waves").size()),
                  std::to_string(number(counts, "succeeded")), std::to_string(number(counts, "running")),
                  std::to_string(number(counts, "waiting")), std::to_string(number(counts, "failed")),
-                 format_time(number(item, "created_ms"))});
+                 format_time(number(item, "created_ms")), origin_text(item)});
     }
   });
   if (!done) return failed(done.error());

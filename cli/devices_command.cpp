@@ -48,6 +48,18 @@ std::string tags_text(const boost::json::value& device) {
   return all;
 }
 
+// "hawkbit", or "hawkbit (modem)" where it is not the application.
+std::string assigned_text(const boost::json::value& device) {
+  const auto* stores = member(device, "assigned_by").if_object();
+  std::string all;
+  if (stores == nullptr) return all;
+  for (const auto& [component, store] : *stores) {
+    const std::string of = component == "application" ? "" : " (" + printable(component) + ")";
+    all += (all.empty() ? "" : ", ") + text(member(device, "assigned_by"), component) + of;
+  }
+  return all;
+}
+
 std::string update_text(const boost::json::value& device) {
   const boost::json::value& attempt = member(device, "attempt");
   if (attempt.is_null()) return "";
@@ -64,7 +76,7 @@ int list(const Context& context, const Options& options) {
     std::fwrite(csv->data(), 1, csv->size(), stdout);
     return kOk;
   }
-  Table table({"DEVICE", "TYPE", "APPROVAL", "RUNS", "TAGS", "BY", "LAST SEEN", "UPDATE"});
+  Table table({"DEVICE", "TYPE", "APPROVAL", "RUNS", "TAGS", "BY", "LAST SEEN", "UPDATE", "ASSIGNED BY"});
   std::size_t shown = 0;
   std::int64_t known = 0;
   const auto done =
@@ -74,7 +86,8 @@ int list(const Context& context, const Options& options) {
           ++shown;
           table.add({text(device, "id"), text(device, "type"), text(device, "approval"),
                      versions_text(device), tags_text(device), text(device, "transport"),
-                     format_ago(number(device, "last_seen_ms")), update_text(device)});
+                     format_ago(number(device, "last_seen_ms")), update_text(device),
+                     assigned_text(device)});
         }
       });
   if (!done) return failed(done.error());

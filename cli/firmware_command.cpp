@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "commands.hpp"
+#include "firmware_spec.hpp"
 #include "json_access.hpp"
 
 namespace otagate::cli {
@@ -22,22 +23,6 @@ struct Filter {
   std::string name, type, store;
   bool all = false;
 };
-
-// NAME[/VERSION[/TYPE]] as a path of the API.
-std::string path_of(const std::string& spec, const std::string& action) {
-  std::string name = spec, version = "latest", type;
-  if (const auto slash = name.find('/'); slash != std::string::npos) {
-    version = name.substr(slash + 1);
-    name.resize(slash);
-    if (const auto second = version.find('/'); second != std::string::npos) {
-      type = version.substr(second + 1);
-      version.resize(second);
-    }
-  }
-  std::string path = "/api/v1/firmware/" + encode(name) + "/" + encode(version) + action;
-  if (!type.empty()) path += "?type=" + encode(type);
-  return path;
-}
 
 int list(const Context& context, const Filter& filter) {
   Table table({"NAME", "VERSION", "TYPE", "SIZE", "VERIFIED", "CACHED", "FORMAT", "STORE", "NOTE"});
@@ -71,7 +56,7 @@ int list(const Context& context, const Filter& filter) {
 }
 
 int show(const Context& context, const std::string& spec) {
-  const auto answer = context.client().get(path_of(spec, ""));
+  const auto answer = context.client().get(firmware_path(spec, ""));
   if (!answer) return failed(answer.error());
   if (context.json) {
     std::printf("%s\n", boost::json::serialize(*answer).c_str());
@@ -114,17 +99,15 @@ void draw(const boost::json::value& fill) {
 }
 
 int fetch(const Context& context, const std::string& spec, bool wait) {
-  const auto found = context.client().get(path_of(spec, ""));
+  const auto found = find_firmware(context.client(), spec);
   if (!found) return failed(found.error());
-  if (items(*found).size() != 1)
-    return failed(Error(Code::ambiguous, "several device types have " + spec + "; write NAME/VERSION/TYPE"));
-  const boost::json::value& item = items(*found).front();
+  const boost::json::value& item = *found;
 
   std::optional<Result<boost::json::value>> outcome;
   std::mutex mutex;
   std::condition_variable done;
   std::thread request([&] {
-    auto answer = context.client().call("POST", path_of(spec, "/fetch"));
+    auto answer = context.client().call("POST", firmware_path(spec, "/fetch"));
     const std::scoped_lock lock(mutex);
     outcome.emplace(std::move(answer));
     done.notify_all();
@@ -161,7 +144,7 @@ int fetch(const Context& context, const std::string& spec, bool wait) {
 }
 
 int pin(const Context& context, const std::string& spec, bool set, const std::string& reason) {
-  const auto found = context.client().get(path_of(spec, ""));
+  const auto found = context.client().get(firmware_path(spec, ""));
   if (!found) return failed(found.error());
   for (const boost::json::value& item : items(*found)) {
     const std::string sha256 = text(item, "sha256");
@@ -200,26 +183,26 @@ void add_firmware(CLI::App& app, Context& context) {
   command->callback(
       [&context, filter] { context.run = [&context, filter] { return list(context, *filter); }; });
 
-  const char* kSpec = "NAME[/VERSION[/TYPE]]; the version is latest when left out";
   command = firmware->add_subcommand("show", "All that is known about one");
-  command->add_option("FIRMWARE", *spec, kSpec)->required();
+  command->add_option("FIRMWARE", *spec, kFirmwareSpec)->required();
   command->callback([&context, spec] { context.run = [&context, spec] { return show(context, *spec); }; });
   command = firmware->add_subcommand("fetch", "Bring it into the cache");
-  command->add_option("FIRMWARE", *spec, kSpec)->required();
+  command->add_option("FIRMWARE", *spec, kFirmwareSpec)->required();
   command->add_flag("--wait", *wait, "Until it is verified there, with a progress bar on a terminal");
   command->callback([&context, spec, wait] {
     context.run = [&context, spec, wait] { return fetch(context, *spec, *wait); };
   });
   command = firmware->add_subcommand("pin", "Keep its blob from eviction");
-  command->add_option("FIRMWARE", *spec, kSpec)->required();
+  command->add_option("FIRMWARE", *spec, kFirmwareSpec)->required();
   command->add_option("--reason", *reason, "Why, for those who come after you");
   command->callback([&context, spec, reason] {
     context.run = [&context, spec, reason] { return pin(context, *spec, true, *reason); };
   });
   command = firmware->add_subcommand("unpin", "Let its blob be evicted again");
-  command->add_option("FIRMWARE", *spec, kSpec)->required();
+  command->add_option("FIRMWARE", *spec, kFirmwareSpec)->required();
   command->callback(
       [&context, spec] { context.run = [&context, spec] { return pin(context, *spec, false, ""); }; });
+  add_imports(*firmware, context);
 }
 
 }  // namespace otagate::cli

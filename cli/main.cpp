@@ -33,6 +33,7 @@ int run(int argc, char** argv) {
   add_devices(app, context);
   add_deploy(app, context);
   add_deployments(app, context);
+  add_bundle(app, context);
   add_cache(app, context);
   add_events(app, context);
   add_config(app, context);

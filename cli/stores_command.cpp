@@ -11,6 +11,20 @@ namespace otagate::cli {
 
 namespace {
 
+// Devices that a store which assigns updates was told of, of those it is to be told of.
+std::string watches_text(const boost::json::value& store) {
+  const boost::json::value& assignments = member(store, "assignments");
+  if (assignments.is_null()) return "";
+  const std::int64_t watched = number(assignments, "watched");
+  const std::int64_t unsaid = number(assignments, "unsaid");
+  return std::to_string(watched) + (unsaid == 0 ? "" : " (+" + std::to_string(unsaid) + ")");
+}
+
+std::string untold_text(const boost::json::value& store) {
+  const boost::json::value& assignments = member(store, "assignments");
+  return assignments.is_null() ? "" : std::to_string(number(assignments, "outbox"));
+}
+
 int list(const Context& context) {
   const auto answer = context.client().get("/api/v1/stores");
   if (!answer) return failed(answer.error());
@@ -18,13 +32,13 @@ int list(const Context& context) {
     std::printf("%s\n", boost::json::serialize(*answer).c_str());
     return kOk;
   }
-  Table table({"STORE", "PLUGIN", "STATE", "OBJECTS", "SKIPPED", "LISTED", "REQUESTS", "READ", "ERROR"});
+  Table table({"STORE", "PLUGIN", "STATE", "OBJECTS", "SKIPPED", "LISTED", "REQUESTS", "READ", "WATCHES", "UNTOLD", "ERROR"});
   for (const boost::json::value& store : items(*answer)) {
     const std::string error = text(store, "last_error");
     table.add({text(store, "name"), text(store, "plugin"), text(store, "state"),
                std::to_string(number(store, "objects")), std::to_string(number(store, "skipped")),
                format_ago(number(store, "last_ok_ms")), std::to_string(number(store, "requests")),
-               size_text(store, "body_bytes"), error.empty() ? text(store, "reason") : error});
+               size_text(store, "body_bytes"), watches_text(store), untold_text(store), error.empty() ? text(store, "reason") : error});
   }
   table.print();
   return kOk;

@@ -9,21 +9,23 @@ debian_codename() {
 # packages_for PURPOSE: one line of package names for this Debian release.
 packages_for() {
   case $(debian_codename) in
-    bookworm) boost=1.81 llvm=14 ;;
-    *) boost=1.83 llvm=19 ;;
+    bookworm) boost=1.81 llvm=14 jdk=17 ;;
+    *) boost=1.83 llvm=19 jdk=21 ;;
   esac
   case $1 in
     build)
       echo "ca-certificates ccache cmake g++ mold ninja-build pkg-config python3" \
         "libboost$boost-dev libboost-json$boost-dev libboost-url$boost-dev" \
         "libboost-system$boost-dev" \
-        "libarchive-dev libcbor-dev libcli11-dev libcoap3-dev libcsv-dev libcurl4-openssl-dev libexpected-dev" \
-        "libfmt-dev libpugixml-dev libspdlog-dev libsqlite3-dev libssl-dev libsystemd-dev libtomlplusplus-dev" \
+        "libcbor-dev libcli11-dev libcoap3-dev libcsv-dev libcurl4-openssl-dev libexpected-dev libfmt-dev" \
+        "libarchive-dev libpugixml-dev libspdlog-dev libsqlite3-dev libssl-dev libsystemd-dev libtomlplusplus-dev" \
         "prometheus-cpp-dev rapidjson-dev"
       ;;
     test)
       echo "attr clang curl dbus faketime git libcoap3-bin libfuse3-dev fuse3 libgmock-dev libgtest-dev" \
-        "openssl procps python3-venv skopeo sqlite3 swupdate util-linux wget"
+        "maven minisign openjdk-$jdk-jdk-headless openssl procps python3-venv skopeo sqlite3 swupdate util-linux wget"
+      # Others' packages of Node.js bring it along and conflict with Debian's.
+      command -v npm >/dev/null || echo npm
       ;;
     run) echo "curl libcoap3-bin" ;;
     lint) echo "clang clang-format clang-tidy clang-tools shellcheck git" ;;

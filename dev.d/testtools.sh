@@ -19,8 +19,10 @@ test_python() {
 
 install_test_tools() {
   mkdir -p "$OTAGATE_TEST_CACHE"
-  tool_once venv "pytest=$PYTEST timeout=$PYTEST_TIMEOUT boto3=$BOTO3 aiocoap=$AIOCOAP jsonschema=$JSONSCHEMA" install_venv
+  tool_once venv "pytest=$PYTEST timeout=$PYTEST_TIMEOUT boto3=$BOTO3 azure=$AZURE_STORAGE_BLOB aiocoap=$AIOCOAP jsonschema=$JSONSCHEMA" install_venv
   tool_once versitygw "$VERSITYGW" install_versitygw
+  tool_once azurite-blob "$AZURITE" install_azurite
+  tool_once hawkbit "$HAWKBIT" install_hawkbit
   tool_once registry "$DISTRIBUTION" install_registry
   tool_once crane "$CRANE" install_crane
   tool_once docker-registry "$(debian_codename)" install_docker_registry
@@ -48,7 +50,8 @@ install_venv() {
   rm -rf "$OTAGATE_TEST_CACHE/venv"
   /usr/bin/python3 -m venv "$OTAGATE_TEST_CACHE/venv" || return 1
   "$OTAGATE_TEST_CACHE/venv/bin/pip" install --quiet --disable-pip-version-check \
-    "pytest==$PYTEST" "pytest-timeout==$PYTEST_TIMEOUT" "boto3==$BOTO3" "aiocoap==$AIOCOAP" "jsonschema==$JSONSCHEMA"
+    "pytest==$PYTEST" "pytest-timeout==$PYTEST_TIMEOUT" "boto3==$BOTO3" "azure-storage-blob==$AZURE_STORAGE_BLOB" \
+    "aiocoap==$AIOCOAP" "jsonschema==$JSONSCHEMA"
 }
 
 install_versitygw() {
@@ -81,6 +84,37 @@ install_docker_registry() {
 go_install() {
   go=$(find_go) || return 1
   GOBIN=$OTAGATE_TEST_CACHE/bin GOTOOLCHAIN=auto GOFLAGS=-mod=mod CGO_ENABLED=0 "$go" install "$1"
+}
+
+install_azurite() {
+  command -v npm >/dev/null || {
+    echo "npm is not installed (Debian package npm)"
+    return 1
+  }
+  rm -rf "$OTAGATE_TEST_CACHE/azurite"
+  mkdir -p "$OTAGATE_TEST_CACHE/azurite" "$OTAGATE_TEST_CACHE/bin" || return 1
+  npm install --silent --no-audit --no-fund --prefix "$OTAGATE_TEST_CACHE/azurite" "azurite@$AZURITE" || return 1
+  ln -sf ../azurite/node_modules/.bin/azurite-blob "$OTAGATE_TEST_CACHE/bin/azurite-blob" || return 1
+  "$OTAGATE_TEST_CACHE/bin/azurite-blob" --version
+}
+
+# Compiles tests/support/hawkbit beside the cache's own repository of what it needs (365 MB) and leaves the
+# class path it is run by. Debian: maven, openjdk-17-jdk-headless.
+install_hawkbit() {
+  for tool in mvn javac; do
+    command -v "$tool" >/dev/null || {
+      echo "no $tool (Debian: apt-get install maven openjdk-17-jdk-headless)"
+      return 1
+    }
+  done
+  rm -rf "$OTAGATE_TEST_CACHE/hawkbit"
+  cp -R tests/support/hawkbit "$OTAGATE_TEST_CACHE/hawkbit" || return 1
+  (
+    cd "$OTAGATE_TEST_CACHE/hawkbit" || exit 1
+    mvn --batch-mode --quiet "-Dmaven.repo.local=$OTAGATE_TEST_CACHE/m2" -Dmdep.outputFile=libraries \
+      compile dependency:build-classpath || exit 1
+    test -s libraries && echo "$PWD/target/classes:$(cat libraries)" >classpath
+  )
 }
 
 # Path of a Go that can fetch newer toolchains (1.21 or later). Debian 12's own cannot; then the

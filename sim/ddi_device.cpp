@@ -89,6 +89,7 @@ class DdiDevice final : public Device {
   Download download_;
   bool intact_ = true;
   bool swapping_ = false;
+  bool download_only_ = false;
 };
 
 Ask DdiDevice::ask(Method method, std::string target, const json::value& body) const {
@@ -241,6 +242,7 @@ Action DdiDevice::got_deployment(const Reply& reply) {
     violation("an artifact without sha1 or md5, which DDI clients check");
   }
   if (text_at(deployment, {"deployment", "download"}) == "skip") return idle(sleep_);
+  download_only_ = text_at(deployment, {"deployment", "update"}) == "skip";
   deployment_ = link_.substr(0, link_.find('?'));
   download_ = std::move(next);
   intact_ = true;
@@ -288,6 +290,10 @@ Action DdiDevice::told(const Reply& reply) {
     return idle(sleep_);
   }
   if (told == Step::tell_begin) return again(Step::fetch);
+  if (told == Step::tell_downloaded && download_only_) {
+    keep();
+    return idle(sleep_);
+  }
   if (told == Step::tell_downloaded) {
     return again(fate().end == End::fails ? Step::tell_end : Step::tell_installing);
   }

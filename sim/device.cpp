@@ -132,6 +132,12 @@ Action Device::swap() {
   return rest(scaled(habits().reboot));
 }
 
+void Device::keep() {
+  busy_ = false;
+  note("kept", coming_);
+  settle();
+}
+
 void Device::drop(std::string_view state) {
   busy_ = false;
   image_.clear();

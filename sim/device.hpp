@@ -146,6 +146,8 @@ class Device {
   bool verify(std::string_view sha256);
   // Into the new image, or wherever its dice lead it. restarted() comes before it speaks again.
   Action swap();
+  // It was only to be downloaded: the image stays, for the day it is to be installed.
+  void keep();
   // The update is not to be: cancelled, failed, refused. The image is dropped.
   void drop(std::string_view state);
   // The gateway has answered a device that runs what version() says.

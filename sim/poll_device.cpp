@@ -52,6 +52,7 @@ class PollDevice final : public Device {
   json::value deployment_;   // as it came
   bool to_tell_ = false;     // that the update succeeded, before it forgets the deployment
   bool downloaded_ = false;  // all of the image is there and good
+  bool download_only_ = false;
 };
 
 Action PollDevice::speak() {
@@ -149,6 +150,7 @@ bool PollDevice::parse_offer(std::string_view text) {
     return false;
   }
   download_ = std::move(next);
+  download_only_ = string("mode") == "download_only";
   const auto* deployment = offer->if_contains("deployment");
   deployment_ = deployment != nullptr ? *deployment : json::value();
   return true;
@@ -193,6 +195,11 @@ Action PollDevice::reported(const Reply& reply) {
   switch (step_) {
     case Step::report_downloading: step_ = Step::fetch; return speak();
     case Step::report_downloaded:
+      if (download_only_) {
+        step_ = Step::check_in;
+        keep();
+        return idle(reply.retry_after);
+      }
       step_ = fate().end == End::fails ? Step::report_failed : Step::report_applying;
       return speak();
     case Step::report_applying: to_tell_ = true; return swap();

@@ -1,4 +1,5 @@
 """Fixtures for the tests that run the built programs."""
+import itertools
 import os
 import pathlib
 import sys
@@ -8,7 +9,9 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from support import tools  # noqa: E402
+from support.azure import Azurite  # noqa: E402
 from support.gateway import Gateway  # noqa: E402
+from support.hawkbit import HawkBit  # noqa: E402
 from support.oci import Registry  # noqa: E402
 from support.proxy import ThrottledProxy  # noqa: E402
 from support.s3 import S3Server  # noqa: E402
@@ -17,6 +20,9 @@ from support.s3 import S3Server  # noqa: E402
 @pytest.fixture(scope="session")
 def build_dir():
     return tools.build_dir()
+
+
+_numbers = itertools.count(1)
 
 
 class Owner:
@@ -62,6 +68,32 @@ def gateway(make_gateway):
 def s3(owner):
     """A running S3 server with an empty bucket."""
     return owner.add(S3Server()).start()
+
+
+@pytest.fixture(scope="session")
+def azurite():
+    """One Blob service for all tests of a file: it takes seconds to start."""
+    server = Azurite()
+    try:
+        yield server.start()
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def hawkbit():
+    """A running hawkBit, the same for all tests of a file: it takes long to start. Names must be unique."""
+    server = HawkBit()
+    try:
+        yield server.start()
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def azure(azurite):
+    """An empty container of a running Blob service."""
+    return azurite.with_container(f"firmware-{next(_numbers)}")
 
 
 @pytest.fixture

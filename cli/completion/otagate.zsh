@@ -10,18 +10,21 @@ _otagate() {
   local words=""
   while :; do
     case $path in
-      '') words='status plugins stores firmware devices deploy deployments cache events config state completion --help -h --version --socket --address --token-file --json'; break ;;
+      '') words='status plugins stores firmware devices deploy deployments bundle cache events config state completion --help -h --version --socket --address --token-file --json'; break ;;
       'status') words='--help -h'; break ;;
       'plugins') words='--help -h'; break ;;
       'stores') words='sync show --help -h'; break ;;
       'stores sync') words='--help -h'; break ;;
       'stores show') words='--help -h --skipped'; break ;;
-      'firmware') words='list show fetch pin unpin --help -h'; break ;;
+      'firmware') words='list show fetch pin unpin import remove publish --help -h'; break ;;
       'firmware list') words='--help -h --name --type --store --all'; break ;;
       'firmware show') words='--help -h'; break ;;
       'firmware fetch') words='--help -h --wait'; break ;;
       'firmware pin') words='--help -h --reason'; break ;;
       'firmware unpin') words='--help -h'; break ;;
+      'firmware import') words='--help -h --name --version --type --kind --dependency --replace'; break ;;
+      'firmware remove') words='--help -h'; break ;;
+      'firmware publish') words='--help -h --store --key'; break ;;
       'devices') words='list show add import export tag approve block remove token --help -h'; break ;;
       'devices list') words='--help -h --prefix --type --tag --transport --approval --component --version --csv'; break ;;
       'devices show') words='--help -h'; break ;;
@@ -44,6 +47,10 @@ _otagate() {
       'deployments resume') words='--help -h --why'; break ;;
       'deployments abort') words='--help -h --why'; break ;;
       'deployments retry') words='--help -h --why'; break ;;
+      'bundle') words='export import manifest --help -h'; break ;;
+      'bundle export') words='--help -h'; break ;;
+      'bundle import') words='--help -h --signature --replace'; break ;;
+      'bundle manifest') words='--help -h'; break ;;
       'cache') words='show verify evict --help -h'; break ;;
       'cache show') words='--help -h'; break ;;
       'cache verify') words='--help -h'; break ;;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,6 +14,8 @@
 #include "config/config.hpp"
 #include "core/digest.hpp"
 #include "core/error.hpp"
+#include "core/fd.hpp"
+#include "firmware/import_list.hpp"
 #include "plugin/registry.hpp"
 #include "rollout/views.hpp"
 #include "state/database.hpp"
@@ -49,6 +52,14 @@ struct StoreView {
   std::uint64_t errors = 0;
   std::int64_t open_for_ms = 0;  // requests to it fail at once for so long
   std::int64_t next_in_ms = 0;   // until the next listing
+  // Where it assigns updates to devices.
+  struct Assignments {
+    std::uint64_t watched = 0;  // devices it was told of
+    std::uint64_t unsaid = 0;   // devices it has yet to be told of
+    std::uint64_t outbox = 0;   // feedback it has yet to be told
+    std::string last_error;     // empty: the last call was good
+  };
+  std::optional<Assignments> assignments{};
 };
 
 struct FirmwareView {
@@ -68,6 +79,20 @@ struct FirmwareQuery {
   std::string cursor;
   std::size_t limit = 100;
   bool shadowed = false;  // also what another store's firmware of the same name hides
+};
+
+// Verified bytes of the cache; `hold` keeps them there and the descriptor open.
+struct BlobBytes {
+  std::shared_ptr<const void> hold;
+  int fd = -1;
+  std::uint64_t size = 0;
+};
+
+// An object that was made in a store.
+struct PublishedView {
+  std::string store;
+  std::string key;
+  std::string change_token;
 };
 
 // What is counted of devices and their updates, for the metrics.
@@ -112,6 +137,19 @@ class Backend {
                        Reply<std::vector<FirmwareView>> reply) = 0;
   // Brings it into the cache; replies when it is verified there. Rejected firmware is tried once more.
   virtual void fetch(std::int64_t firmware, Reply<cache::BlobRecord> reply) = 0;
+  // Takes `size` bytes into the cache: they are to be written to the socket that is returned, which is then
+  // closed; none where nothing is wanted. The reply comes when they are verified and durable.
+  virtual UniqueFd receive_blob(const Digest& digest, std::uint64_t size, Reply<void> reply) = 0;
+  virtual void open_blob(const Digest& digest, Reply<BlobBytes> reply) = 0;
+  // Firmware of blobs in the cache, all or none; replies with how many are new or changed.
+  virtual void import_firmware(firmware::ImportList list, Reply<std::uint64_t> reply) = 0;
+  virtual void import_bundle(const std::string& manifest, const std::string& signature, bool replace,
+                             Reply<std::uint64_t> reply) = 0;
+  virtual void remove_firmware(std::string name, std::string version, std::string type,
+                               Reply<void> reply) = 0;
+  // Into a store that takes it, under `key` or one that the store makes.
+  virtual void publish(std::int64_t firmware, std::string store, std::string key,
+                       Reply<PublishedView> reply) = 0;
   virtual void pin(const Digest& digest, std::string reason, Reply<void> reply) = 0;
   virtual void unpin(const Digest& digest, Reply<void> reply) = 0;
   virtual void evict(const Digest& digest, Reply<void> reply) = 0;

@@ -54,6 +54,18 @@ json::value spec_json(const rollout::Spec& spec) {
   return error ? json::value(json::object{}) : value;
 }
 
+json::value assignment_or_null(const std::optional<rollout::AssignmentView>& assignment) {
+  if (!assignment) return nullptr;
+  return json::object{
+      {"device", assignment->device},
+      {"mode", assignment->mode},
+      {"window", assignment->window},
+      {"not_before_ms", time_or_null(assignment->not_before_ms)},
+      {"confirmation", rollout::to_string(assignment->confirmation)},
+      {"outcome", assignment->outcome ? json::value(rollout::to_string(*assignment->outcome))
+                                      : json::value(nullptr)}};
+}
+
 }  // namespace
 
 json::object to_json(const rollout::AttemptView& attempt) {
@@ -86,7 +98,8 @@ json::object to_json(const rollout::DeviceView& device) {
           {"first_seen_ms", time_or_null(device.first_seen_ms)},
           {"last_seen_ms", time_or_null(device.last_seen_ms)},
           {"has_token", device.has_token},
-          {"attempt", attempt_or_null(device.attempt)}};
+          {"attempt", attempt_or_null(device.attempt)},
+          {"assigned_by", pairs(device.assigned_by)}};
 }
 
 json::object to_json(const rollout::DeploymentView& deployment) {
@@ -108,6 +121,7 @@ json::object to_json(const rollout::DeploymentView& deployment) {
           {"spec", spec_json(deployment.spec)},
           {"origin", text_or_null(deployment.origin)},
           {"external_id", text_or_null(deployment.external_id)},
+          {"assignment", assignment_or_null(deployment.assignment)},
           {"created_ms", deployment.created_ms},
           {"ended_ms", value_or_null(deployment.ended_ms)}};
 }

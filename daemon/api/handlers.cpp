@@ -22,6 +22,19 @@ Result<Digest> digest_of(const Request& request) {
   return *digest;
 }
 
+// The firmware that the path and ?type= mean, or an answer that says why it is not one.
+void one_firmware(Backend& backend, const Request& request, const Respond& respond,
+                  std::function<void(std::int64_t id)> then) {
+  backend.resolve(request.path[0], request.path[1], std::string(request.parameter("type")),
+                  [respond, then = std::move(then)](Result<std::vector<FirmwareView>> found) {
+                    if (!found) return respond(error_response(found.error()));
+                    if (found->size() == 1) return then(found->front().firmware.id);
+                    respond(error_response(Error(
+                        Code::ambiguous,
+                        "several device types have that name and version; say which by ?type=")));
+                  });
+}
+
 void add_status(Router& router, Backend& backend) {
   router.add("GET", "/api/v1/status",
              [&backend](const Request&, const Respond& respond) { respond(ok(to_json(backend.status()))); });
@@ -109,19 +122,73 @@ void add_firmware(Router& router, Backend& backend) {
                     }));
   });
   router.add("POST", "/api/v1/firmware/{}/{}/fetch", [&backend](const Request& request, Respond respond) {
-    backend.resolve(
-        request.path[0], request.path[1], std::string(request.parameter("type")),
-        [&backend, respond = std::move(respond)](Result<std::vector<FirmwareView>> found) {
-          if (!found) return respond(error_response(found.error()));
-          if (found->size() > 1) {
-            return respond(error_response(Error(
-                Code::ambiguous, "several device types have that name and version; say which by ?type=")));
-          }
-          backend.fetch(found->front().firmware.id,
-                        answer<cache::BlobRecord>(respond, [](const cache::BlobRecord& blob) {
-                          return json::object{{"sha256", blob.digest.hex()}, {"size", blob.size}};
-                        }));
-        });
+    one_firmware(backend, request, respond, [&backend, respond](std::int64_t id) {
+      backend.fetch(id, answer<cache::BlobRecord>(respond, [](const cache::BlobRecord& blob) {
+                      return json::object{{"sha256", blob.digest.hex()}, {"size", blob.size}};
+                    }));
+    });
+  });
+}
+
+// How many of a list are new or changed.
+json::object imported(std::uint64_t changed) { return {{"changed", changed}}; }
+
+void add_imports(Router& router, Backend& backend) {
+  router.add_upload("PUT", "/api/v1/blobs/{}",
+                    [&backend](const Request& request, std::uint64_t size, Respond respond) -> UniqueFd {
+                      const auto digest = digest_of(request);
+                      if (!digest) {
+                        respond(error_response(digest.error()));
+                        return {};
+                      }
+                      return backend.receive_blob(*digest, size, answer_done(std::move(respond)));
+                    });
+  router.add("GET", "/api/v1/blobs/{}/content", [&backend](const Request& request, Respond respond) {
+    const auto digest = digest_of(request);
+    if (!digest) return respond(error_response(digest.error()));
+    backend.open_blob(*digest, [respond = std::move(respond)](Result<BlobBytes> bytes) {
+      if (!bytes) return respond(error_response(bytes.error()));
+      Response response;
+      response.content_type = "application/octet-stream";
+      response.file = FileBody{std::move(bytes->hold), bytes->fd, bytes->size};
+      respond(std::move(response));
+    });
+  });
+  router.add(
+      "POST", "/api/v1/firmware",
+      [&backend](const Request& request, Respond respond) {
+        auto list = firmware::parse_import_list(request.body);
+        if (!list) return respond(error_response(list.error()));
+        backend.import_firmware(std::move(*list), answer<std::uint64_t>(std::move(respond), imported));
+      },
+      kMaxLargeBody);
+  router.add(
+      "POST", "/api/v1/bundles",
+      [&backend](const Request& request, Respond respond) {
+        const auto body = body_of(request);
+        if (!body) return respond(error_response(body.error()));
+        const json::value* replace = body->if_contains("replace");
+        backend.import_bundle(text_of(*body, "manifest"), text_of(*body, "signature"),
+                              replace != nullptr && replace->is_bool() && replace->get_bool(),
+                              answer<std::uint64_t>(std::move(respond), imported));
+      },
+      kMaxLargeBody);
+  router.add("DELETE", "/api/v1/firmware/{}/{}", [&backend](const Request& request, Respond respond) {
+    backend.remove_firmware(request.path[0], request.path[1], std::string(request.parameter("type")),
+                            answer_done(std::move(respond)));
+  });
+  router.add("POST", "/api/v1/firmware/{}/{}/publish", [&backend](const Request& request, Respond respond) {
+    const std::string store(request.parameter("store"));
+    if (store.empty()) return respond(error_response(Error(Code::invalid, "store: say into which, by ?store=")));
+    one_firmware(backend, request, respond,
+                 [&backend, store, key = std::string(request.parameter("key")), respond](std::int64_t id) {
+                   backend.publish(id, store, key,
+                                   answer<PublishedView>(respond, [](const PublishedView& made) {
+                                     return json::object{{"store", made.store},
+                                                         {"key", made.key},
+                                                         {"change_token", made.change_token}};
+                                   }));
+                 });
   });
 }
 
@@ -195,6 +262,7 @@ Router make_router(Backend& backend) {
   add_status(router, backend);
   add_stores(router, backend);
   add_firmware(router, backend);
+  add_imports(router, backend);
   add_cache(router, backend);
   add_events(router, backend);
   add_devices(router, backend);

@@ -83,15 +83,40 @@ void Router::add(std::string method, std::string_view pattern, Handler handler, 
   routes_.push_back({std::move(method), split(pattern), std::move(handler), max_body});
 }
 
-std::uint64_t Router::max_body(std::string_view method, std::string_view target) const {
+void Router::add_upload(std::string method, std::string_view pattern, UploadHandler handler) {
+  routes_.push_back({std::move(method), split(pattern), {}, kMaxBody, std::move(handler)});
+}
+
+const Router::Route* Router::find(std::string_view method, std::string_view target) const {
   const auto url = boost::urls::parse_origin_form(target);
-  if (!url) return kMaxBody;
+  if (!url) return nullptr;
   std::vector<std::string> path;
   for (const auto segment : url->segments()) path.emplace_back(segment);
   for (const Route& route : routes_) {
-    if (route.method == method && match(route.segments, path)) return route.max_body;
+    if (route.method == method && match(route.segments, path)) return &route;
   }
-  return kMaxBody;
+  return nullptr;
+}
+
+std::uint64_t Router::max_body(std::string_view method, std::string_view target) const {
+  const Route* route = find(method, target);
+  return route == nullptr ? kMaxBody : route->max_body;
+}
+
+bool Router::is_upload(std::string_view method, std::string_view target) const {
+  const Route* route = find(method, target);
+  return route != nullptr && route->upload;
+}
+
+UniqueFd Router::upload(Request request, std::string_view target, std::uint64_t size, Respond respond) const {
+  const auto url = boost::urls::parse_origin_form(target);
+  const Route* route = find(request.method, target);
+  if (!url || route == nullptr || !route->upload) return {};
+  std::vector<std::string> path;
+  for (const auto segment : url->segments()) path.emplace_back(segment);
+  for (const auto parameter : url->params()) request.query.emplace(parameter.key, parameter.value);
+  request.path = *match(route->segments, path);
+  return route->upload(request, size, std::move(respond));
 }
 
 void Router::route(Request request, std::string_view target, Respond respond) const {
@@ -108,7 +133,7 @@ void Router::route(Request request, std::string_view target, Respond respond) co
   std::string allowed;
   for (const Route& route : routes_) {
     auto values = match(route.segments, path);
-    if (!values) continue;
+    if (!values || route.upload) continue;
     if (route.method != request.method && !(request.method == "HEAD" && route.method == "GET")) {
       allowed += (allowed.empty() ? "" : ", ") + route.method;
       continue;

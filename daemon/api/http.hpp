@@ -4,12 +4,14 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/error.hpp"
+#include "core/fd.hpp"
 
 namespace otagate::api {
 
@@ -30,16 +32,28 @@ struct Request {
   }
 };
 
+// Bytes of a file as the body of an answer.
+struct FileBody {
+  std::shared_ptr<const void> hold;  // keeps the descriptor open
+  int fd = -1;                       // read by position, from 0
+  std::uint64_t size = 0;
+};
+
 struct Response {
   unsigned status = 200;
   std::string content_type = "application/json";
   std::string body;
   std::uint64_t retry_after_s = 0;  // 0: not said
+  std::optional<FileBody> file{};   // instead of body
 };
 
 // Exactly once per request, any thread.
 using Respond = std::function<void(Response)>;
 using Handler = std::function<void(const Request&, Respond)>;
+// Of a body of any size, which is passed on as it comes: `size` bytes go to the socket that is returned, and
+// it is closed after them, or before when the peer has gone. No socket: nothing is wanted, the answer has
+// been given or comes without.
+using UploadHandler = std::function<UniqueFd(const Request&, std::uint64_t size, Respond)>;
 
 // {"code": "not_found", "message": "..."} with the HTTP status that fits.
 Response error_response(const Error& error);
@@ -49,6 +63,12 @@ class Router {
  public:
   // "/api/v1/blobs/{}/pin": {} is one segment, {*} at the end is the rest of the path, one segment or more.
   void add(std::string method, std::string_view pattern, Handler handler, std::uint64_t max_body = kMaxBody);
+
+  void add_upload(std::string method, std::string_view pattern, UploadHandler handler);
+
+  // Whether the body is for an upload handler, and then that.
+  bool is_upload(std::string_view method, std::string_view target) const;
+  UniqueFd upload(Request request, std::string_view target, std::uint64_t size, Respond respond) const;
 
   // Calls the handler or answers 404, or 405 where only the method is wrong. `target` is the request's
   // target: path and query, percent-encoded; path and query of `request` are filled in from it.
@@ -65,8 +85,11 @@ class Router {
     std::string method;
     std::vector<std::string> segments;
     Handler handler;
-    std::uint64_t max_body;
+    std::uint64_t max_body = kMaxBody;
+    UploadHandler upload{};  // instead of handler
   };
+  const Route* find(std::string_view method, std::string_view target) const;
+
   std::vector<Route> routes_;
 };
 

@@ -1,11 +1,16 @@
 #include "api/session.hpp"
 
 #include <openssl/crypto.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/string.hpp>
+#include <boost/beast/http/buffer_body.hpp>
+#include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
@@ -13,9 +18,11 @@
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/url/parse.hpp>
+#include <algorithm>
 #include <charconv>
 #include <deque>
 #include <optional>
+#include <vector>
 
 #include "api/loop.hpp"
 #include "api/metrics.hpp"
@@ -32,6 +39,7 @@ namespace {
 constexpr std::uint32_t kMaxHeader = 16 << 10;
 constexpr std::chrono::seconds kIdle{60};
 constexpr std::chrono::seconds kKeepAlive{15};  // a comment on the event stream
+constexpr std::size_t kPiece = 64 << 10;        // of bodies that go through
 constexpr std::size_t kMaxBacklog = 4096;       // events a slow follower may be behind
 constexpr std::string_view kStream = "/api/v1/events/stream";
 
@@ -64,6 +72,7 @@ class SessionImpl final : public Session {
     boost::system::error_code ignored;
     socket_.shutdown(asio::socket_base::shutdown_both, ignored);
     socket_.close(ignored);
+    if (upload_) upload_->to.close(ignored);  // the rest of it stays until what is pending has ended
     timer_.cancel();
     context_.loop->post([self = shared(), ended = context_.ended] { ended(self); });
   }
@@ -79,32 +88,36 @@ class SessionImpl final : public Session {
   }
 
   void read() {
-    parser_.emplace();
-    // The head first: it decides how large the body may be.
-    parser_->body_limit(kMaxLargeBody);
-    parser_->header_limit(kMaxHeader);
+    // The head first: it decides how large the body may be, and who takes it.
+    head_parser_.emplace();
+    head_parser_->body_limit(boost::none);
+    head_parser_->header_limit(kMaxHeader);
     arm(kIdle);
-    http::async_read_header(socket_, buffer_, *parser_,
+    http::async_read_header(socket_, buffer_, *head_parser_,
                             [self = shared()](boost::system::error_code error, std::size_t) {
                               if (self->closed_) return;
                               if (error)
                                 self->refuse(error);
                               else
-                                self->read_body();
+                                self->take_head();
                             });
   }
 
-  void read_body() {
+  void take_head() {
+    request_ = head_parser_->get().base();
+    keep_ = head_parser_->get().keep_alive();
     // A large body is taken of nobody who has not shown the token.
-    const auto& request = parser_->get();
-    const std::string_view method(request.method_string().data(), request.method_string().size());
-    const std::string_view target(request.target().data(), request.target().size());
-    const std::uint64_t limit =
-        kind_ != SessionKind::metrics && allowed() ? context_.router.max_body(method, target) : kMaxBody;
-    if (parser_->content_length().value_or(0) > limit) {
+    const bool trusted = kind_ != SessionKind::metrics && allowed();
+    if (trusted && context_.router.is_upload(method(), target())) {
+      take_upload();
+      return;
+    }
+    const std::uint64_t limit = trusted ? context_.router.max_body(method(), target()) : kMaxBody;
+    if (head_parser_->content_length().value_or(0) > limit) {
       refuse(http::error::body_limit);
       return;
     }
+    parser_.emplace(std::move(*head_parser_));
     parser_->body_limit(limit);
     http::async_read(socket_, buffer_, *parser_,
                      [self = shared()](boost::system::error_code error, std::size_t) {
@@ -115,6 +128,92 @@ class SessionImpl final : public Session {
                        else
                          self->handle();
                      });
+  }
+
+  // ---- a body that is passed on as it comes
+
+  void take_upload() {
+    head_ = false;
+    const auto size = head_parser_->content_length();
+    if (!size) {
+      keep_ = false;
+      Response response =
+          error_response(Error(Code::invalid, "say how many bytes come, by Content-Length"));
+      response.status = 411;
+      send(std::move(response));
+      return;
+    }
+    upload_.emplace(std::move(*head_parser_), context_.loop->io());
+    upload_->parser.body_limit(boost::none);
+    UniqueFd to = context_.router.upload(asked(), target(), *size, [self = shared()](Response response) {
+      self->context_.loop->post([self, response = std::move(response)]() mutable {
+        if (self->closed_ || !self->upload_) return;
+        self->upload_->answer = std::move(response);
+        self->end_upload();
+      });
+    });
+    if (to) upload_->to.assign(Protocol(AF_UNIX, 0), to.release());
+    if (beast::iequals(request_[http::field::expect], "100-continue")) {
+      static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+      asio::async_write(socket_, asio::buffer(kContinue),
+                        [self = shared()](boost::system::error_code error, std::size_t) {
+                          if (self->closed_) return;
+                          if (error)
+                            self->close();
+                          else
+                            self->read_piece();
+                        });
+      return;
+    }
+    read_piece();
+  }
+
+  void read_piece() {
+    if (upload_->parser.is_done()) {
+      timer_.cancel();
+      boost::system::error_code ignored;
+      upload_->to.close(ignored);
+      upload_->through = true;
+      end_upload();
+      return;
+    }
+    arm(kIdle);
+    auto& body = upload_->parser.get().body();
+    body.data = upload_->piece.data();
+    body.size = upload_->piece.size();
+    body.more = true;
+    http::async_read_some(socket_, buffer_, upload_->parser,
+                          [self = shared()](boost::system::error_code error, std::size_t) {
+                            self->timer_.cancel();
+                            if (self->closed_) return;
+                            if (error && error != http::error::need_buffer)
+                              self->close();
+                            else
+                              self->pass_on();
+                          });
+  }
+
+  void pass_on() {
+    const std::size_t got = upload_->piece.size() - upload_->parser.get().body().size;
+    // What nobody wants is read all the same: the answer comes after it.
+    if (got == 0 || !upload_->to.is_open()) {
+      read_piece();
+      return;
+    }
+    asio::async_write(upload_->to, asio::buffer(upload_->piece.data(), got),
+                      [self = shared()](boost::system::error_code error, std::size_t) {
+                        if (self->closed_) return;
+                        boost::system::error_code ignored;
+                        if (error) self->upload_->to.close(ignored);
+                        self->read_piece();
+                      });
+  }
+
+  void end_upload() {
+    if (!upload_->through || !upload_->answer) return;
+    Response response = std::move(*upload_->answer);
+    upload_.reset();
+    send(std::move(response));
   }
 
   // What could not be read gets an answer where it was HTTP at all, and the connection ends.
@@ -136,21 +235,33 @@ class SessionImpl final : public Session {
     }
   }
 
+  std::string_view method() const {
+    return {request_.method_string().data(), request_.method_string().size()};
+  }
+  std::string_view target() const { return {request_.target().data(), request_.target().size()}; }
+
   // By the token, where one is asked for.
   bool allowed() const {
     if (kind_ != SessionKind::admin_tcp) return true;
-    const auto field = parser_->get()[http::field::authorization];
+    const auto field = request_[http::field::authorization];
     const std::string_view given(field.data(), field.size());
     return given.starts_with("Bearer ") && same_text(given.substr(7), context_.token);
   }
 
+  // The request without its body.
+  Request asked() const {
+    Request asked;
+    asked.method = std::string(request_.method_string());
+    const auto type = request_[http::field::content_type];
+    asked.content_type = media_type({type.data(), type.size()});
+    asked.accept = std::string(request_[http::field::accept]);
+    return asked;
+  }
+
   void handle() {
-    const auto& request = parser_->get();
-    keep_ = request.keep_alive();
-    head_ = request.method() == http::verb::head;
-    const std::string_view target(request.target().data(), request.target().size());
+    head_ = request_.method() == http::verb::head;
     if (kind_ == SessionKind::metrics) {
-      serve_metrics(target);
+      serve_metrics(target());
       return;
     }
     if (!allowed()) {
@@ -160,17 +271,13 @@ class SessionImpl final : public Session {
       send(std::move(response));
       return;
     }
-    if (target.substr(0, target.find('?')) == kStream && request.method() == http::verb::get) {
-      start_stream(target);
+    if (target().substr(0, target().find('?')) == kStream && request_.method() == http::verb::get) {
+      start_stream(target());
       return;
     }
-    Request asked;
-    asked.method = std::string(request.method_string());
-    asked.content_type =
-        media_type({request[http::field::content_type].data(), request[http::field::content_type].size()});
-    asked.accept = std::string(request[http::field::accept]);
-    asked.body = std::move(parser_->get().body());
-    context_.router.route(std::move(asked), target, [self = shared()](Response response) {
+    Request request = asked();
+    request.body = std::move(parser_->get().body());
+    context_.router.route(std::move(request), target(), [self = shared()](Response response) {
       self->context_.loop->post([self, response = std::move(response)]() mutable {
         if (!self->closed_) self->send(std::move(response));
       });
@@ -207,24 +314,57 @@ class SessionImpl final : public Session {
     if (response.retry_after_s != 0)
       answer_->set(http::field::retry_after, std::to_string(response.retry_after_s));
     answer_->keep_alive(keep_);
-    const std::size_t length = response.body.size();
+    const std::uint64_t length = response.file ? response.file->size : response.body.size();
+    file_ = head_ ? std::nullopt : std::move(response.file);
     if (!head_) answer_->body() = std::move(response.body);
     answer_->content_length(length);
     arm(kIdle);
     serializer_.emplace(*answer_);
-    if (head_) serializer_->split(true);
+    const bool only_head = head_ || file_;
+    if (only_head) serializer_->split(true);
     const auto done = [self = shared()](boost::system::error_code error, std::size_t) {
       self->timer_.cancel();
       if (self->closed_) return;
-      if (error || !self->keep_)
+      if (self->file_ && !error)
+        self->send_piece(0);
+      else if (error || !self->keep_)
         self->close();
       else
         self->read();
     };
-    if (head_)
+    if (only_head)
       http::async_write_header(socket_, *serializer_, done);
     else
       http::async_write(socket_, *serializer_, done);
+  }
+
+  // The bytes of file_ from `offset` on; short of them the connection ends, which is how a peer knows.
+  void send_piece(std::uint64_t offset) {
+    if (offset == file_->size) {
+      file_.reset();
+      if (keep_)
+        read();
+      else
+        close();
+      return;
+    }
+    piece_.resize(static_cast<std::size_t>(std::min<std::uint64_t>(kPiece, file_->size - offset)));
+    const ssize_t got = ::pread(file_->fd, piece_.data(), piece_.size(), static_cast<off_t>(offset));
+    if (got <= 0) {
+      close();
+      return;
+    }
+    arm(kIdle);
+    asio::async_write(socket_, asio::buffer(piece_.data(), static_cast<std::size_t>(got)),
+                      [self = shared(), next = offset + static_cast<std::uint64_t>(got)](
+                          boost::system::error_code error, std::size_t) {
+                        self->timer_.cancel();
+                        if (self->closed_) return;
+                        if (error)
+                          self->close();
+                        else
+                          self->send_piece(next);
+                      });
   }
 
   // ---- server-sent events
@@ -232,8 +372,7 @@ class SessionImpl final : public Session {
   void start_stream(std::string_view target) {
     // Where to go on: the header of a reconnecting EventSource, else ?after=, else from now.
     std::int64_t after = -1;
-    const auto& request = parser_->get();
-    std::string text(request["Last-Event-ID"].data(), request["Last-Event-ID"].size());
+    std::string text(request_["Last-Event-ID"].data(), request_["Last-Event-ID"].size());
     if (const auto url = boost::urls::parse_origin_form(target); url && text.empty()) {
       for (const auto parameter : url->params()) {
         if (parameter.key == "after") text = parameter.value;
@@ -346,12 +485,28 @@ class SessionImpl final : public Session {
     });
   }
 
+  // An upload in progress.
+  struct Incoming {
+    Incoming(http::request_parser<http::empty_body>&& head, asio::io_context& io)
+        : parser(std::move(head)), to(io), piece(kPiece) {}
+    http::request_parser<http::buffer_body> parser;
+    Protocol::socket to;  // closed: nobody wants the bytes
+    std::vector<char> piece;
+    bool through = false;
+    std::optional<Response> answer{};
+  };
+
   SessionContext context_;
   const SessionKind kind_;
   Protocol::socket socket_;
   asio::steady_timer timer_;
   beast::flat_buffer buffer_{kMaxBody + kMaxHeader};
+  std::optional<http::request_parser<http::empty_body>> head_parser_;
+  http::request_header<> request_;  // of the request that is being dealt with
   std::optional<http::request_parser<http::string_body>> parser_;
+  std::optional<Incoming> upload_;
+  std::optional<FileBody> file_;  // what of an answer is not sent yet
+  std::vector<char> piece_;       // of it
   std::optional<http::response<http::string_body>> answer_;
   std::optional<http::response_serializer<http::string_body>> serializer_;
   bool keep_ = false;

@@ -85,6 +85,12 @@ json::object to_json(const plugin::InstanceStatus& instance) {
 }
 
 json::object to_json(const StoreView& store) {
+  json::value assignments;
+  if (store.assignments)
+    assignments = json::object{{"watched", store.assignments->watched},
+                               {"unsaid", store.assignments->unsaid},
+                               {"outbox", store.assignments->outbox},
+                               {"last_error", or_null(store.assignments->last_error)}};
   return {{"name", store.config.name},
           {"plugin", store.config.plugin},
           {"enabled", store.config.enabled},
@@ -103,7 +109,8 @@ json::object to_json(const StoreView& store) {
           {"body_bytes", store.body_bytes},
           {"errors", store.errors},
           {"open_for_ms", store.open_for_ms},
-          {"next_in_ms", store.next_in_ms}};
+          {"next_in_ms", store.next_in_ms},
+          {"assignments", std::move(assignments)}};
 }
 
 json::object to_json(const state::Object& object) {

@@ -23,6 +23,18 @@ std::string_view to_string(Require require) {
   return "none";
 }
 
+bool StoreAssignments::meant(std::string_view device, std::string_view type,
+                             const std::vector<std::string>& of_device) const {
+  const auto has = [](const std::vector<std::string>& among, std::string_view one) {
+    return std::find(among.begin(), among.end(), one) != among.end();
+  };
+  if (has(devices, device)) return true;
+  if (types.empty() && tags.empty()) return devices.empty();
+  if (!types.empty() && !has(types, type)) return false;
+  return tags.empty() || std::any_of(of_device.begin(), of_device.end(),
+                                     [&](const std::string& tag) { return has(tags, tag); });
+}
+
 Require Store::require_for(std::string_view type) const {
   const auto found = require_types.find(std::string(type));
   return found == require_types.end() ? require : found->second;
@@ -33,7 +45,7 @@ namespace {
 auto members(const Store& s) {
   return std::tie(s.name, s.plugin, s.enabled, s.priority, s.interval, s.require, s.require_types, s.pattern,
                   s.index, s.metadata, s.prefetch, s.stream_unverified, s.bandwidth, s.timeout, s.retry,
-                  s.redirect, s.expiry, s.isolation, s.options);
+                  s.redirect, s.expiry, s.assignments, s.isolation, s.options);
 }
 
 auto members(const Transport& t) { return std::tie(t.name, t.plugin, t.enabled, t.isolation, t.options); }

@@ -106,7 +106,16 @@ struct Devices {
   // Ended attempts are kept so long and so many of each device.
   milliseconds history = 90 * 24h;
   std::uint32_t history_per_device = 20;
+  bool local_wins = false;  // deployments made here beat what stores assign
   bool operator==(const Devices&) const = default;
+};
+
+// [local]: firmware that an operator has imported
+struct Local {
+  std::int32_t priority = 1000;  // as of a store: what was brought by hand wins
+  // Public keys of minisign; with one, a bundle that none of them has signed is refused.
+  std::vector<std::string> bundle_keys;
+  bool operator==(const Local&) const = default;
 };
 
 // How sure the gateway must be of a blob before it is delivered. Ordered: later is stronger.
@@ -130,6 +139,22 @@ struct Retry {
   bool operator==(const Retry&) const = default;
 };
 
+// [store.assignments], of a store that says who should get what
+struct StoreAssignments {
+  bool enabled = true;
+  // It is asked about these devices: those listed, and those of one of the types that have one of the tags.
+  // Nothing given: about all.
+  std::vector<std::string> devices;
+  std::vector<std::string> types;
+  std::vector<std::string> tags;
+  std::optional<bool> local_wins;  // unset: [devices] local_wins
+  std::uint32_t attempts = 3;      // of a device, before the store is told of the failure
+  bool downgrade = true;           // also to what is older, or has no order
+  bool operator==(const StoreAssignments&) const = default;
+
+  bool meant(std::string_view device, std::string_view type, const std::vector<std::string>& of_device) const;
+};
+
 // [[store]]
 struct Store {
   std::string name;
@@ -149,6 +174,7 @@ struct Store {
   Retry retry;
   bool redirect = false;
   milliseconds expiry = 60min;  // of presigned URLs
+  StoreAssignments assignments;
   std::string isolation = "inline";
   Value options = Value::Table{};
   Location where;
@@ -210,6 +236,7 @@ struct Config {
   Events events;
   Security security;
   Devices devices;
+  Local local;
   std::vector<Store> stores;  // in file order, disabled ones included
   std::vector<Transport> transports;
   std::vector<Credential> credentials;

@@ -84,6 +84,7 @@ Diff diff(const Config& old, const Config& now) {
       .compare("events.max_age", old.events.max_age, now.events.max_age)
       .compare("security.trusted_networks", old.security.trusted_networks, now.security.trusted_networks)
       .compare("devices", old.devices, now.devices)
+      .compare("local", old.local, now.local)
       .compare("webhook", old.webhooks, now.webhooks);
   return out;
 }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "config/sections.hpp"
+#include "core/minisign.hpp"
 #include "core/units.hpp"
 
 namespace otagate::config {
@@ -171,6 +172,17 @@ void read_devices(TableReader reader, Devices& devices) {
   reader.duration("next_check_in", devices.next_check_in, 1s, 7 * 24h);
   reader.duration("history", devices.history, 1h, kForever);
   reader.integer("history_per_device", devices.history_per_device, 1, 10'000);
+  reader.boolean("local_wins", devices.local_wins);
+  reader.done();
+}
+
+void read_local(TableReader reader, Local& local) {
+  reader.integer("priority", local.priority, -1'000'000, 1'000'000);
+  reader.texts("bundle_keys", local.bundle_keys);
+  for (const std::string& key : local.bundle_keys) {
+    if (const auto good = MinisignKey::parse(key); !good)
+      reader.problem("bundle_keys", "\"" + key.substr(0, 64) + "\" " + good.error().message(), "");
+  }
   reader.done();
 }
 
@@ -190,6 +202,7 @@ void read_globals(TableReader& root, Config& config, ReadContext& context) {
   events.done();
   read_security(TableReader(root.raw("security"), "security", context), config.security);
   read_devices(TableReader(root.raw("devices"), "devices", context), config.devices);
+  read_local(TableReader(root.raw("local"), "local", context), config.local);
   if (config.api.listen && config.metrics.listen && *config.api.listen == *config.metrics.listen)
     metrics.problem("listen", config.metrics.listen->to_string() + " is api.listen too",
                     "give one of them another port");

@@ -135,6 +135,17 @@ void read_retry(TableReader reader, Retry& retry) {
   reader.done();
 }
 
+void read_assignments(TableReader reader, StoreAssignments& assignments) {
+  reader.boolean("enabled", assignments.enabled);
+  reader.texts("devices", assignments.devices, 10'000);
+  reader.texts("types", assignments.types);
+  reader.texts("tags", assignments.tags);
+  reader.boolean("local_wins", assignments.local_wins);
+  reader.integer("attempts", assignments.attempts, 1, 100);
+  reader.boolean("downgrade", assignments.downgrade);
+  reader.done();
+}
+
 Store read_store(InstanceReader reader, ReadContext& context) {
   Store store;
   store.where = reader.where();
@@ -164,6 +175,8 @@ Store read_store(InstanceReader reader, ReadContext& context) {
   read_retry(TableReader(reader.raw("retry"), reader.path() + ".retry", context), store.retry);
   reader.boolean("redirect", store.redirect);
   reader.duration("expiry", store.expiry, 1min, 7 * 24h);
+  read_assignments(TableReader(reader.raw("assignments"), reader.path() + ".assignments", context),
+                   store.assignments);
   reader.isolation(store.isolation);
   reader.options(store.options, context.read_secrets);
   const bool checked = store.require > Require::length || !store.require_types.empty();

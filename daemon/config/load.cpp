@@ -16,7 +16,7 @@ namespace {
 constexpr std::size_t kMaxFiles = 256;
 
 bool is_instance_list(std::string_view key) {
-  return key == "store" || key == "transport" || key == "credential";
+  return key == "store" || key == "transport" || key == "credential" || key == "webhook";
 }
 
 // Puts `from` over `into`: tables merge, the instance lists of the top level append, all else is replaced.

@@ -54,4 +54,29 @@ Result<std::optional<std::uint64_t>> JsonObject::size(std::string_view key) cons
   return fail(Code::invalid, "\"" + std::string(key) + "\" is not a number of bytes");
 }
 
+Result<std::optional<bool>> JsonObject::boolean(std::string_view key) const {
+  const json::value* value = members_->find(key);
+  if (!value) return std::nullopt;
+  if (!value->is_bool()) return fail(Code::invalid, "\"" + std::string(key) + "\" is neither true nor false");
+  return value->get_bool();
+}
+
+Result<std::optional<std::vector<JsonObject>>> JsonObject::objects(std::string_view key,
+                                                                   std::size_t most) const {
+  const json::value* value = members_->find(key);
+  if (!value) return std::nullopt;
+  const json::array* array = value->if_array();
+  if (!array) return fail(Code::invalid, "\"" + std::string(key) + "\" is not an array");
+  if (array->size() > most)
+    return fail(Code::invalid, "\"" + std::string(key) + "\" has more than " + std::to_string(most) + " items");
+  std::vector<JsonObject> objects;
+  objects.reserve(array->size());
+  for (const json::value& item : *array) {
+    const json::object* object = item.if_object();
+    if (!object) return fail(Code::invalid, "an item of \"" + std::string(key) + "\" is not an object");
+    objects.push_back(JsonObject(std::make_unique<Members>(Members{*object})));
+  }
+  return objects;
+}
+
 }  // namespace otagate::firmware

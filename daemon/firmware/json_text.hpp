@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/error.hpp"
 
@@ -22,6 +23,9 @@ class JsonObject {
   // The member under a key: nullopt when it is absent or null, an error when it is of another type.
   Result<std::optional<std::string>> text(std::string_view key) const;
   Result<std::optional<std::uint64_t>> size(std::string_view key) const;
+  Result<std::optional<bool>> boolean(std::string_view key) const;
+  // An array of at most `most` objects.
+  Result<std::optional<std::vector<JsonObject>>> objects(std::string_view key, std::size_t most) const;
 
  private:
   struct Members;

@@ -65,21 +65,26 @@ Result<void> set(Claim& claim, std::string_view key, std::string text) {
 
 }  // namespace
 
+Result<Claim> claim_from_json(const JsonObject& object) {
+  Claim claim;
+  for (const char* key : {"name", "version", "type", "sha256", "checksum", "kind", "dependency"}) {
+    Result<std::optional<std::string>> value = object.text(key);
+    if (!value) return fail(std::move(value).error());
+    if (!*value) continue;
+    if (Result<void> done = set(claim, key, std::move(**value)); !done) return fail(std::move(done).error());
+  }
+  Result<std::optional<std::uint64_t>> size = object.size("size");
+  if (!size) return fail(std::move(size).error());
+  claim.size = *size;
+  return claim;
+}
+
 Result<Claim> parse_sidecar(std::string_view text) {
   if (text.size() > kMaxSidecar) return fail(Code::invalid, "the sidecar is larger than 64 KiB");
   const Result<JsonObject> object = JsonObject::parse(text);
   if (!object) return fail(Error(object.error()).with_context("the sidecar"));
-  Claim claim;
-  for (const char* key : {"name", "version", "type", "sha256", "checksum", "kind", "dependency"}) {
-    Result<std::optional<std::string>> value = object->text(key);
-    if (!value) return fail(std::move(value.error()).with_context("the sidecar"));
-    if (!*value) continue;
-    if (Result<void> done = set(claim, key, std::move(**value)); !done)
-      return fail(std::move(done.error()).with_context("the sidecar"));
-  }
-  Result<std::optional<std::uint64_t>> size = object->size("size");
-  if (!size) return fail(std::move(size.error()).with_context("the sidecar"));
-  claim.size = *size;
+  Result<Claim> claim = claim_from_json(*object);
+  if (!claim) return fail(std::move(claim).error().with_context("the sidecar"));
   return claim;
 }
 

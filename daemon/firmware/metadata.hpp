@@ -28,6 +28,11 @@ struct Claim {
   bool operator==(const Claim&) const = default;
 };
 
+class JsonObject;
+
+// The members of a JSON object that say what an image is: those of a sidecar.
+Result<Claim> claim_from_json(const JsonObject& object);
+
 // A sidecar: ours {name, version, type, sha256, size, kind, dependency} or Drogue's
 // {version, checksum, size}; unknown members are ignored, `checksum` is another word for `sha256`.
 // At most kMaxSidecar bytes and 8 levels deep.

@@ -107,6 +107,34 @@ Result<std::vector<state::Firmware>> latest(state::Reader& db, const ResolveQuer
   }
 }
 
+// Whether what is known of both may be the same bytes.
+bool may_be_same(const state::Firmware& a, const state::Firmware& b) {
+  const auto digest = [](const state::Firmware& row) { return row.blob ? row.blob : row.expected_digest; };
+  if (digest(a) && digest(b)) return digest(a) == digest(b);
+  return !a.size || !b.size || a.size == b.size;
+}
+
+// A winner whose bytes are not here and whose store does not answer gives way to the next store that has
+// the same firmware. That one has a tag of its own unless its bytes are known to be the same, so that no
+// download mixes the two.
+Result<void> fall_back(state::Reader& db, const ResolveQuery& query, std::vector<state::Firmware>& rows,
+                       const std::function<bool(std::string_view store)>& reachable) {
+  const auto can_serve = [&](const state::Firmware& row) { return row.cached || reachable(row.store_name); };
+  for (state::Firmware& row : rows) {
+    if (can_serve(row)) continue;
+    auto all = state::firmware_of_triple(db, row.name, row.version, row.type);
+    if (!all) return fail(std::move(all).error());
+    for (state::Firmware& other : *all) {
+      if (other.id == row.id || !can_serve(other) || !may_be_same(row, other) ||
+          !query.principal->may_see(other.type, other.store_name))
+        continue;
+      row = std::move(other);
+      break;
+    }
+  }
+  return {};
+}
+
 // Runs `work` on the reader thread and hands its value to the reply.
 template <class T, class Work>
 void read(state::Database& db, Work work, Catalog::Reply<T> reply) {
@@ -131,7 +159,7 @@ void read(state::Database& db, Work work, Catalog::Reply<T> reply) {
 void Catalog::resolve(ResolveQuery query, Reply<std::vector<Entry>> reply) {
   read<std::vector<Entry>>(
       db_,
-      [query = std::move(query)](state::Reader& db) -> Result<std::vector<Entry>> {
+      [query = std::move(query), reachable = reachable_](state::Reader& db) -> Result<std::vector<Entry>> {
         const std::string& type = query.type.empty() ? query.principal->type : query.type;
         Result<std::vector<state::Firmware>> rows =
             query.version == "latest"
@@ -139,6 +167,9 @@ void Catalog::resolve(ResolveQuery query, Reply<std::vector<Entry>> reply) {
                 : state::resolve(db, query.name, firmware::normalise(query.version),
                                  type.empty() ? std::nullopt : std::optional<std::string_view>(type));
         if (!rows) return fail(std::move(rows).error());
+        if (reachable) {
+          if (auto done = fall_back(db, query, *rows, reachable); !done) return fail(std::move(done).error());
+        }
         auto entries = to_entries(db, std::move(*rows), *query.principal);
         if (entries && entries->empty()) {
           return fail(Code::not_found, "no firmware " + query.name + " " + query.version +

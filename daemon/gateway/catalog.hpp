@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/error.hpp"
@@ -23,6 +24,7 @@ struct Entry {
   std::optional<Digest> digest;  // verified, else recorded earlier, else expected
   std::int64_t generation = 1;   // of fills of this object version
   std::int64_t modified_ms = 0;  // 0: unknown
+  std::vector<std::string> locators{};  // other places of the same bytes, tried in turn
   bool shadowed = false;         // another store's or object's firmware has the same triple and wins
 
   std::string label() const;  // "name/version/type" for logs and events
@@ -63,6 +65,12 @@ class Catalog {
 
   explicit Catalog(state::Database& db) : db_(db) {}
 
+  // Whether a store answers, by its name: while it does not, resolve() prefers another store that has the
+  // same firmware. Called on the reader thread; set once, before anybody asks.
+  void set_reachable(std::function<bool(std::string_view store)> reachable) {
+    reachable_ = std::move(reachable);
+  }
+
   // One entry; several when the type is open (Code::ambiguous is then the caller's word); an error with
   // Code::not_found when there is none that the principal may see.
   void resolve(ResolveQuery query, Reply<std::vector<Entry>> reply);
@@ -73,6 +81,7 @@ class Catalog {
 
  private:
   state::Database& db_;
+  std::function<bool(std::string_view store)> reachable_;
 };
 
 }  // namespace otagate::gateway

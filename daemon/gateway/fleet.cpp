@@ -34,6 +34,10 @@ std::optional<FleetPart> Fleet::open_part(std::uint64_t handle) const {
   return core_->open_part(bare >> 4, static_cast<std::uint32_t>(bare & kPartMask));
 }
 
+bool Fleet::is_offered(const Digest& digest, const Principal& principal) const {
+  return core_->is_offered(digest, principal);
+}
+
 void Fleet::check_in(std::string_view instance, std::shared_ptr<const Principal> principal,
                      plugin::CheckIn check_in, Reply<plugin::Offer> reply) {
   auto request = std::make_shared<Core::CheckIn>();
@@ -49,6 +53,34 @@ void Fleet::progress(std::string_view instance, std::shared_ptr<const Principal>
   core_->request(reply, [core = core_.get(), instance = std::string(instance),
                          principal = std::move(principal), progress = std::move(progress),
                          reply] { core->progress(instance, principal, progress, reply); });
+}
+
+void Fleet::set_assigner(std::string store, config::StoreAssignments settings) {
+  core_->post([core = core_.get(), store = std::move(store), settings = std::move(settings)] {
+    core->set_assigner(store, settings);
+  });
+}
+
+void Fleet::remove_assigner(std::string store) {
+  core_->post([core = core_.get(), store = std::move(store)] { core->remove_assigner(store); });
+}
+
+bool Fleet::assigned(std::string store, plugin::Assignment said) {
+  return core_->post_wish([core = core_.get(), store = std::move(store), said = std::move(said)] {
+    core->assigned(store, said);
+  });
+}
+
+bool Fleet::unassigned(std::string store, std::string external_id) {
+  return core_->post_wish([core = core_.get(), store = std::move(store), id = std::move(external_id)] {
+    core->unassigned(store, id);
+  });
+}
+
+void Fleet::told_that_agreed(std::string store, std::string external_id) {
+  core_->post([core = core_.get(), store = std::move(store), id = std::move(external_id)] {
+    core->told_that_agreed(store, id);
+  });
 }
 
 void Fleet::devices(rollout::DeviceQuery query, const Reply<rollout::DevicePage>& reply) {

@@ -18,10 +18,21 @@
 #include "gateway/credentials.hpp"
 #include "gateway/events.hpp"
 #include "plugin/transport.hpp"
+#include "plugin/storage.hpp"
 #include "rollout/views.hpp"
 #include "state/database.hpp"
+#include "state/outbox.hpp"
 
 namespace otagate::gateway {
+
+// A device as stores that assign updates are told of it.
+struct KnownDevice {
+  std::string id;
+  std::string type;
+  std::vector<std::string> tags;
+  plugin::Pairs attributes;  // its own, "type", "version", "version.<component>"
+  bool approved = false;
+};
 
 // What the fleet wants of the rest of the gateway. Called on the fleet's thread, must not block.
 class FleetHost {
@@ -36,6 +47,11 @@ class FleetHost {
   // Tokens of devices have changed.
   virtual void credentials_changed() = 0;
   virtual void revoke(const std::string& transport, std::uint64_t attempt, std::uint32_t reason) = 0;
+  // Stores that assign want to know of it; said again whenever something of it has changed.
+  virtual void device_known(const KnownDevice& device) = 0;
+  virtual void device_gone(const std::string& id) = 0;
+  // Is in the outbox, durably. On the database's thread.
+  virtual void feedback_waits(const state::OutboxRow& row) = 0;
 };
 
 // A part of an open attempt's offer: exactly these bytes, whatever the catalog says by now.
@@ -83,8 +99,20 @@ class Fleet {
                 plugin::Progress progress, const Reply<std::uint32_t>& reply);
   // What a part_handle() stands for; nothing once the attempt is over.
   std::optional<FleetPart> open_part(std::uint64_t handle) const;
+  // Whether an open attempt offers these bytes to a device that may be the principal's.
+  bool is_offered(const Digest& digest, const Principal& principal) const;
   // An answer of the catalog may differ: channels are resolved anew.
   void catalog_changed();
+
+  // ---- for stores that assign updates
+  // The store runs now, with these settings: every device is made known to the host.
+  void set_assigner(std::string store, config::StoreAssignments settings);
+  void remove_assigner(std::string store);
+  // False: no room now.
+  bool assigned(std::string store, plugin::Assignment said);
+  bool unassigned(std::string store, std::string external_id);
+  // Upstream has heard that somebody agreed.
+  void told_that_agreed(std::string store, std::string external_id);
 
   // ---- for operators
   void devices(rollout::DeviceQuery query, const Reply<rollout::DevicePage>& reply);

@@ -55,7 +55,9 @@ fleet::Attempt& Fleet::Core::begin(Deployment& deployment, Device& device, const
   Attempt attempt{.id = static_cast<AttemptId>(next_.attempt++),
                   .deployment = deployment.id,
                   .device = device.key,
-                  .machine = rollout::Attempt(count, {policy.silence, policy.apply}, now()),
+                  .machine = rollout::Attempt(count, {policy.silence, policy.apply}, now(),
+                                              deployment.assigned &&
+                                                  deployment.assigned->machine.download_only()),
                   .parts = std::move(offered),
                   .resume_token = {},
                   .started_ms = wall_ms()};
@@ -73,6 +75,7 @@ fleet::Attempt& Fleet::Core::begin(Deployment& deployment, Device& device, const
   save_member(deployment, device.key);
   event("attempt.started", state::Severity::info, &device, firmware_of(added),
         attempt_data(added, device.id, deployment));
+  if (deployment.assigned) say(deployment, deployment.assigned->machine.began(size_of(added).total, now()));
   return added;
 }
 
@@ -123,7 +126,8 @@ void Fleet::Core::end(Attempt& attempt) {
   const std::size_t done =
       how == AttemptState::confirmed ? attempt.parts.size() : std::size_t{attempt.machine.part()};
   bool news = false;
-  for (std::size_t i = 0; i < done && i < attempt.parts.size(); ++i) {
+  const bool kept_only = deployment.assigned && deployment.assigned->machine.download_only();
+  for (std::size_t i = 0; !kept_only && i < done && i < attempt.parts.size(); ++i) {
     auto& version = device.versions[attempt.parts[i].component];
     news = news || version != attempt.parts[i].version;
     if (!version.starts_with("sha256:")) version = attempt.parts[i].version;
@@ -143,10 +147,21 @@ void Fleet::Core::end(Attempt& attempt) {
     ++counts_.ended[how];
   }
   const AttemptId id = attempt.id;
+  const std::int32_t code = attempt.machine.code();
+  std::string message(attempt.machine.message());
   attempts_.erase(id);
+  over_ = true;
   const rollout::Changes changes = deployment.rollout.ended(device.key, id, how, moment());
   save_member(deployment, device.key);
+  if (bad && deployment.assigned) {
+    const rollout::Member* const member = deployment.rollout.find(device.key);
+    say(deployment,
+        deployment.assigned->machine.tried(
+            code, message.empty() ? std::string(rollout::to_string(how)) : std::move(message),
+            member != nullptr && member->state == rollout::MemberState::backing_off && !changes.state));
+  }
   apply(deployment, changes, AttemptState::cancelled);
+  conclude(deployment);
   keep(deployment);
   settle(device);
   wake(deployment);
@@ -181,6 +196,7 @@ plugin::Offer Fleet::Core::offer_of(Attempt& attempt) const {
   offer.attempt = attempt.id;
   offer.lease = deployment.spec.policy.silence;
   offer.resume_token = attempt.resume_token;
+  offer.download_only = deployment.assigned && deployment.assigned->machine.download_only();
   // Parts that are done are not offered again; the device counts from the first it is offered.
   attempt.first_offered = attempt.machine.part();
   for (std::uint32_t i = attempt.machine.part(); i < attempt.parts.size(); ++i) {
@@ -192,6 +208,7 @@ plugin::Offer Fleet::Core::offer_of(Attempt& attempt) const {
     out.version = part.version;
     out.sha256 = part.digest.hex();
     if (part.size) out.size = *part.size;
+    if (deployment.assigned) out.params = deployment.assigned->params(part.component);
     offer.parts.push_back(std::move(out));
   }
   return offer;
@@ -240,11 +257,15 @@ void Fleet::Core::apply(Deployment& deployment, const rollout::Changes& changes,
       deployment.ended_ms = wall_ms();
     else
       deployment.ended_ms.reset();
+    over_ = true;
     event("deployment." + std::string(rollout::to_string(state)),
           stopped ? state::Severity::warning : state::Severity::notice, nullptr,
           "deployment " + std::to_string(deployment.id) + ": " + changes.why, data);
     // Others may now decide what its devices run, or none.
-    settle_all_ = true;
+    if (deployment.assigned)
+      settle_also_.push_back(deployment.assigned->key);
+    else
+      settle_all_ = true;
   }
   if (changes.wave)
     event("deployment.wave", state::Severity::info, nullptr,
@@ -256,6 +277,7 @@ void Fleet::Core::apply(Deployment& deployment, const rollout::Changes& changes,
     cancel(id, why,
            why == AttemptState::superseded ? "another deployment decides what the device runs"
                                            : "the deployment does not reach for the device any more");
+  conclude(deployment);
   if (changes.state) keep(deployment);
   if (changes.state || changes.wave) wake(deployment);
 }

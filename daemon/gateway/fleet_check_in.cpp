@@ -116,6 +116,10 @@ void Fleet::Core::serve(const CheckInPtr& request) {
     }
     if (runs_all(device, *release, claim.parts)) continue;
     if (objection(device, deployment, *release, claim.parts)) continue;
+    if (const auto wait = held_back(deployment, moment())) {
+      worth(*wait);
+      continue;
+    }
     const rollout::Turn turn = deployment.rollout.ask(device.key, moment());
     if (turn.kind != rollout::Turn::Kind::begin) {
       worth(turn.again);
@@ -199,7 +203,9 @@ void Fleet::Core::progress(const std::string& instance, const std::shared_ptr<co
   said.code = report.code;
   said.message = report.message;
   const std::uint32_t part = attempt.machine.part();
+  const AttemptState before = attempt.machine.state();
   const rollout::Answer what = attempt.machine.report(said, now());
+  follow(attempt, before);
   const bool changed = moved(attempt) || attempt.machine.part() != part;
   measure(attempt, now());
   if (rollout::is_final(attempt.machine.state())) {

@@ -1,8 +1,11 @@
 // Fleet::Core: its thread, what is written, what is read back.
 #include "gateway/fleet_core.hpp"
 
+#include <algorithm>
+
 #include "core/clock.hpp"
 #include "core/log.hpp"
+#include "state/outbox.hpp"
 
 namespace otagate::gateway {
 
@@ -111,12 +114,15 @@ void Fleet::Core::housekeeping() {
           rollout::AttemptState::cancelled);
   // Windows may have opened.
   for (const auto& [id, deployment] : deployments_) {
-    if (deployment->claims() && !deployment->spec.policy.windows.empty()) wake(*deployment);
+    const bool timed = !deployment->spec.policy.windows.empty() ||
+                       (deployment->assigned && deployment->assigned->said.not_before_ms != 0);
+    if (deployment->claims() && timed) wake(*deployment);
   }
   if (!at.synchronised) return;
   step([before = at.wall_ms - config_.history.count()](state::Writer& db) -> Result<void> {
-    const auto pruned = state::prune_attempts(db, before, kPruneAtOnce);
-    if (!pruned) return fail(pruned.error());
+    for (auto* prune : {&state::prune_attempts, &state::prune_assigned, &state::prune_outbox}) {
+      if (const auto pruned = (*prune)(db, before, kPruneAtOnce); !pruned) return fail(pruned.error());
+    }
     return {};
   });
 }
@@ -125,14 +131,17 @@ void Fleet::Core::housekeeping() {
 
 void Fleet::Core::run(const std::function<void()>& work) {
   work();
-  while (settle_all_) {
-    settle_all_ = false;
-    for (auto& [key, device] : devices_) settle(device);
+  while (settle_all_ || !settle_also_.empty()) {
+    const auto also = std::exchange(settle_also_, {});
+    if (std::exchange(settle_all_, false)) {
+      for (auto& [key, device] : devices_) settle(device);
+    } else {
+      for (const DeviceKey key : also) {
+        if (const auto found = devices_.find(key); found != devices_.end()) settle(found->second);
+      }
+    }
   }
-  std::erase_if(deployments_, [](const auto& item) {
-    return item.second->ended_ms.has_value() && item.second->rollout.counts().running == 0 &&
-           item.second->open_attempts == 0;
-  });
+  if (std::exchange(over_, false)) drop_over();
   commit();
 }
 
@@ -210,6 +219,7 @@ void Fleet::Core::read_back() {
   stale_ = false;
   publish_tokens();
   settle_all_ = true;
+  for (auto& wish : std::exchange(later_wishes_, {})) post(std::move(wish));
 }
 
 void Fleet::Core::event(std::string_view kind, state::Severity severity, const Device* device,
@@ -231,6 +241,9 @@ Result<void> Fleet::Core::load() {
   devices_.clear();
   by_id_.clear();
   deployments_.clear();
+  general_.clear();
+  assigned_to_.clear();
+  external_.clear();
   attempts_.clear();
   due_.clear();
   {
@@ -278,6 +291,14 @@ std::unique_ptr<fleet::Deployment> Fleet::Core::deployment_of(const state::Deplo
   deployment->created_ms = row.created_ms;
   deployment->ended_ms = row.ended_ms;
   deployment->frozen = policy.once;
+  if (!row.origin) return deployment;
+  const auto assignment =
+      db_.read_sync([&](state::Reader& db) { return state::find_assignment(db, row.id); });
+  if (!assignment || !*assignment) {
+    log("fleet").error("deployment {} of store {} cannot be read", row.id, *row.origin);
+    return nullptr;
+  }
+  deployment->assigned = assigned_of(**assignment, *row.origin);
   return deployment;
 }
 
@@ -285,13 +306,16 @@ Result<void> Fleet::Core::load_deployments() {
   auto next = db_.read_sync([](state::Reader& db) { return state::next_ids(db); });
   if (!next) return fail(std::move(next).error());
   next_ = *next;
+  const auto outbox = db_.read_sync([](state::Reader& db) { return state::next_outbox(db); });
+  if (!outbox) return fail(outbox.error());
+  next_outbox_ = *outbox;
   auto rows = db_.read_sync([](state::Reader& db) { return state::open_deployments(db); });
   if (!rows) return fail(std::move(rows).error());
   for (const state::DeploymentRow& row : *rows) {
     auto deployment = deployment_of(row);
     if (!deployment) continue;
     if (auto done = load_members(*deployment); !done) return done;
-    deployments_.emplace(row.id, std::move(deployment));
+    enter(std::move(deployment));
   }
   return {};
 }
@@ -329,7 +353,8 @@ Result<void> Fleet::Core::load_attempts() {
         auto deployment = *ended ? deployment_of(**ended) : nullptr;
         if (!deployment) continue;
         if (auto done = load_members(*deployment); !done) return done;
-        found = deployments_.emplace(row.deployment, std::move(deployment)).first;
+        enter(std::move(deployment));
+        found = deployments_.find(row.deployment);
       }
       Deployment& deployment = *found->second;
       Device& device = at(row.device);
@@ -341,7 +366,8 @@ Result<void> Fleet::Core::load_attempts() {
           .deployment = row.deployment,
           .device = row.device,
           .machine = rollout::Attempt(count, {policy.silence, policy.apply}, now(),
-                                      static_cast<rollout::AttemptState>(row.state), row.part, row.offset),
+                                      static_cast<rollout::AttemptState>(row.state), row.part, row.offset,
+                                      deployment.assigned && deployment.assigned->machine.download_only()),
           .parts = std::move(parts),
           .resume_token = row.resume_token,
           .started_ms = row.started_ms,
@@ -364,6 +390,18 @@ Result<void> Fleet::Core::load_attempts() {
 FleetCounts Fleet::Core::counts() const {
   const std::scoped_lock lock(shared_mutex_);
   return counts_;
+}
+
+bool Fleet::Core::is_offered(const Digest& digest, const Principal& principal) const {
+  const std::scoped_lock lock(shared_mutex_);
+  return std::any_of(shared_parts_.begin(), shared_parts_.end(), [&](const auto& item) {
+    const SharedParts& shared = item.second;
+    if (!principal.device.empty() && !principal.gateway && principal.device != shared.device) return false;
+    return std::any_of(shared.parts.begin(), shared.parts.end(), [&](const fleet::OfferedPart& part) {
+      const bool bound = principal.type.empty() || part.type.empty() || part.type == principal.type;
+      return part.digest == digest && bound;
+    });
+  });
 }
 
 std::optional<FleetPart> Fleet::Core::open_part(AttemptId attempt, std::uint32_t part) const {

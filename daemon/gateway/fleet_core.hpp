@@ -1,6 +1,7 @@
 // The inside of Fleet: its thread, and what that thread owns.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <map>
@@ -38,9 +39,13 @@ class Fleet::Core : public std::enable_shared_from_this<Fleet::Core> {
   void stop();
   FleetCounts counts() const;
   std::optional<FleetPart> open_part(AttemptId attempt, std::uint32_t part) const;
+  bool is_offered(const Digest& digest, const Principal& principal) const;
 
   // Runs as one request on the fleet's thread. False: it has stopped.
   bool post(std::function<void()> work);
+  // The same for what a store wishes. It is not answered, so it is kept until it can be taken; false: too many
+  // wait already.
+  bool post_wish(std::function<void()> work);
   // The same for what is answered: refused where it cannot be taken now.
   template <class T>
   void request(const Fleet::Reply<T>& reply, std::function<void()> work) {
@@ -69,6 +74,13 @@ class Fleet::Core : public std::enable_shared_from_this<Fleet::Core> {
   void check_in(const CheckInPtr& request);
   void progress(const std::string& instance, const std::shared_ptr<const Principal>& principal,
                 const plugin::Progress& report, const Fleet::Reply<std::uint32_t>& reply);
+
+  // fleet_assignments.cpp
+  void set_assigner(const std::string& store, const config::StoreAssignments& settings);
+  void remove_assigner(const std::string& store);
+  void assigned(const std::string& store, const plugin::Assignment& said);
+  void unassigned(const std::string& store, const std::string& external_id);
+  void told_that_agreed(const std::string& store, const std::string& external_id);
 
   // fleet_operator.cpp
   void edit_devices(const std::vector<rollout::DeviceEdit>& edits, const Fleet::Reply<std::uint64_t>& reply);
@@ -122,6 +134,8 @@ class Fleet::Core : public std::enable_shared_from_this<Fleet::Core> {
   Result<void> load_attempts();
   Result<void> load_members(Deployment& deployment);
   std::unique_ptr<Deployment> deployment_of(const state::DeploymentRow& row) const;
+  std::unique_ptr<fleet::Assigned> assigned_of(const state::AssignmentRow& row,
+                                               const std::string& store) const;
   void housekeeping();
   static milliseconds now();
   static rollout::Moment moment();
@@ -205,6 +219,36 @@ class Fleet::Core : public std::enable_shared_from_this<Fleet::Core> {
   void release_held(milliseconds at);
   void progress_of_ended(const plugin::Progress& report, const Fleet::Reply<std::uint32_t>& reply);
 
+  // ---- fleet_assignments.cpp
+  void announce(const Device& device);
+  void say(const Deployment& deployment, const std::optional<rollout::Feedback>& feedback);
+  void say(const std::string& store, const std::string& external_id, const std::string& device,
+           const rollout::Feedback& feedback);
+  void save_assignment(const Deployment& deployment);
+  void make_assigned(const std::string& store, const plugin::Assignment& said, Device& device);
+  void change_assigned(Deployment& deployment, const plugin::Assignment& said);
+  // True: what has ended stands; false: it may begin anew.
+  bool ended_stands(const state::DeploymentRow& row, const plugin::Assignment& said);
+  void outdo(const Device& device, const Deployment& by);
+  void settle_assigned(Device& device, Deployment& deployment, const Claim* claim);
+  void give_up(Deployment& deployment, const std::string& why);
+  void conclude(Deployment& deployment);
+  void follow(const Attempt& attempt, rollout::AttemptState before);
+  // Nothing: it may begin. Else worth asking again after; 0: when something changes.
+  static std::optional<milliseconds> held_back(const Deployment& deployment, const rollout::Moment& at);
+  bool local_wins(const std::string& store) const;
+  // The store that decides about this component of the device although nothing of it is open.
+  const std::string* holder(const Device& device, const std::string& component) const;
+  Deployment& enter(std::unique_ptr<Deployment> deployment);
+  void drop_over();
+  template <class F>
+  void each_assigned(DeviceKey device, F f) const {
+    const auto found = assigned_to_.find(device);
+    if (found == assigned_to_.end()) return;
+    // By copy: what is done to one may change the list.
+    for (const std::int64_t id : std::vector<std::int64_t>(found->second)) f(*deployments_.at(id));
+  }
+
   // ---- fleet_preview.cpp
   void describe(const rollout::Spec& spec, const std::map<std::string, Release>& releases,
                 rollout::Preview& preview) const;
@@ -214,6 +258,7 @@ class Fleet::Core : public std::enable_shared_from_this<Fleet::Core> {
   // ---- fleet_views.cpp
   rollout::DeviceView view(const Device& device) const;
   rollout::AttemptView view(const Attempt& attempt) const;
+  static std::vector<std::string> hold_ups(const Deployment& deployment, const rollout::Moment& at);
   rollout::DeploymentView view(const Deployment& deployment) const;
   static rollout::DeploymentView view(const state::DeploymentRow& row);
   rollout::DeploymentView view_of_ended(const state::DeploymentRow& row);
@@ -242,6 +287,10 @@ class Fleet::Core : public std::enable_shared_from_this<Fleet::Core> {
   std::unordered_map<DeviceKey, Device> devices_;
   std::map<std::string, DeviceKey, std::less<>> by_id_;
   std::map<std::int64_t, std::unique_ptr<Deployment>> deployments_;  // that have not ended, or have attempts
+  std::map<std::int64_t, Deployment*> general_;  // of these, what no store asked for
+  std::unordered_map<DeviceKey, std::vector<std::int64_t>> assigned_to_;  // and what stores did
+  std::map<std::pair<std::string, std::string>, std::int64_t> external_;  // by store and id there
+  std::map<std::string, config::StoreAssignments, std::less<>> assigners_;
   std::unordered_map<AttemptId, Attempt> attempts_;                  // open ones
   std::set<std::pair<milliseconds, AttemptId>> due_;
   std::unordered_map<DeviceKey, CheckInPtr> held_;  // long polls, one for each device
@@ -249,6 +298,9 @@ class Fleet::Core : public std::enable_shared_from_this<Fleet::Core> {
   std::map<std::string, std::uint32_t, std::less<>> registered_from_;  // by address
   DeviceKey next_device_ = 1;
   state::NextIds next_;
+  std::int64_t next_outbox_ = 1;
+  std::atomic<std::size_t> wishes_{0};               // of stores, that wait
+  std::vector<std::function<void()>> later_wishes_;  // until what is stale has been read back
   milliseconds full_said_{0};
   milliseconds housekeeping_at_{0};
   std::uint64_t catalog_count_ = 0;
@@ -262,6 +314,8 @@ class Fleet::Core : public std::enable_shared_from_this<Fleet::Core> {
   std::vector<DeviceKey> touched_;
   std::uint64_t after_ = 0;
   bool settle_all_ = false;
+  std::vector<DeviceKey> settle_also_;
+  bool over_ = false;  // a deployment may have to go
 
   std::uint64_t write_seq_ = 0;
   std::uint64_t committed_ = 0;

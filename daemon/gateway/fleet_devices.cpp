@@ -108,6 +108,7 @@ void Fleet::Core::save(Device& device) {
   device.written_ms = now().count();
   touched_.push_back(device.key);
   step([row = fleet::row_of(device)](state::Writer& db) { return state::put_device(db, row); });
+  if (!assigners_.empty()) announce(device);
 }
 
 void Fleet::Core::publish_tokens() {
@@ -254,18 +255,26 @@ void Fleet::Core::take_news(Device& device, const CheckIn& request) {
 // In order: the greatest first.
 std::vector<Fleet::Core::Claim> Fleet::Core::claims(const Device& device) const {
   struct Candidate {
-    rollout::Rank rank;
+    int rank;
     Deployment* deployment;
   };
+  constexpr int kBelow = -1;
+  constexpr int kAbove = 100;
   std::vector<Candidate> candidates;
+  each_assigned(device.key, [&](Deployment& deployment) {
+    if (!deployment.claims()) return;
+    candidates.push_back({local_wins(*deployment.origin) ? kBelow : kAbove, &deployment});
+  });
+  // The newer first.
+  std::reverse(candidates.begin(), candidates.end());
   // The map is ordered by id: from its end the newer ones come first.
-  for (auto it = deployments_.rbegin(); it != deployments_.rend(); ++it) {
+  for (auto it = general_.rbegin(); it != general_.rend(); ++it) {
     if (!it->second->claims()) continue;
     const rollout::Match match = it->second->match(device);
     if (!match.matches) continue;
     // A frozen list is the list.
     if (it->second->frozen && it->second->rollout.find(device.key) == nullptr) continue;
-    candidates.push_back({match.rank, it->second.get()});
+    candidates.push_back({static_cast<int>(match.rank), it->second});
   }
   std::stable_sort(candidates.begin(), candidates.end(),
                    [](const Candidate& a, const Candidate& b) { return a.rank > b.rank; });
@@ -275,7 +284,10 @@ std::vector<Fleet::Core::Claim> Fleet::Core::claims(const Device& device) const 
     Claim claim{candidate.deployment, {}};
     const auto& parts = candidate.deployment->spec.parts;
     for (std::size_t i = 0; i < parts.size(); ++i) {
-      if (std::find(taken.begin(), taken.end(), parts[i].component) == taken.end()) claim.parts.push_back(i);
+      if (std::find(taken.begin(), taken.end(), parts[i].component) != taken.end()) continue;
+      // What a store decided last holds against all but what stores decide.
+      if (!candidate.deployment->assigned && holder(device, parts[i].component) != nullptr) continue;
+      claim.parts.push_back(i);
     }
     for (const std::size_t i : claim.parts) taken.push_back(parts[i].component);
     if (!claim.parts.empty()) claims.push_back(std::move(claim));
@@ -326,11 +338,18 @@ std::optional<std::string> Fleet::Core::objection(const Device& device, const De
 
 void Fleet::Core::settle(Device& device) {
   const auto mine = claims(device);
-  for (auto& [id, deployment] : deployments_) {
+  each_assigned(device.key, [&](Deployment& deployment) {
+    const auto claim = std::find_if(mine.begin(), mine.end(), [&](const Claim& candidate) {
+      return candidate.deployment == &deployment;
+    });
+    settle_assigned(device, deployment, claim == mine.end() ? nullptr : &*claim);
+  });
+  for (auto& [id, deployment] : general_) {
     if (!deployment->claims()) continue;
-    const auto claim = std::find_if(
-        mine.begin(), mine.end(),
-        [wanted = deployment.get()](const Claim& candidate) { return candidate.deployment == wanted; });
+    const auto claim =
+        std::find_if(mine.begin(), mine.end(), [wanted = deployment](const Claim& candidate) {
+          return candidate.deployment == wanted;
+        });
     const rollout::Member* member = deployment->rollout.find(device.key);
     if (claim == mine.end()) {
       const bool outdone = deployment->match(device).matches;

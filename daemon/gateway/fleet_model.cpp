@@ -183,6 +183,7 @@ state::DeviceRow row_of(const Device& device) {
   row.versions = to_json(device.versions);
   row.attributes = to_json(device.attributes);
   row.token = device.token;
+  row.held = to_json(device.held);
   return row;
 }
 
@@ -200,6 +201,7 @@ Device device_of(const state::DeviceRow& row) {
   device.first_seen_ms = row.first_seen_ms;
   device.last_seen_ms = row.last_seen_ms;
   device.token = row.token;
+  device.held = pairs_of(row.held);
   return device;
 }
 

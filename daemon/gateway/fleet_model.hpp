@@ -12,7 +12,10 @@
 #include <unordered_set>
 #include <vector>
 
+#include "config/config.hpp"
 #include "gateway/catalog.hpp"
+#include "plugin/storage.hpp"
+#include "rollout/assignment.hpp"
 #include "rollout/views.hpp"
 #include "state/deployments.hpp"
 #include "state/devices.hpp"
@@ -37,6 +40,8 @@ struct Device {
   std::int64_t last_seen_ms = 0;
   std::int64_t written_ms = 0;  // monotonic: when its row was last written
   std::optional<Digest> token;
+  // Component -> store whose last assignment it fulfilled: that store goes on deciding what it runs.
+  std::map<std::string, std::string> held;
   AttemptId attempt = 0;    // the open one
   std::uint64_t dirty = 0;  // the write that has to be durable before it is answered
 };
@@ -66,6 +71,24 @@ struct Release {
   std::string fingerprint() const;
 };
 
+// Of a deployment that a store asked for.
+struct Assigned {
+  std::string device;  // its id
+  DeviceKey key = 0;
+  plugin::Assignment said;  // last
+  rollout::Assignment machine;
+
+  state::AssignmentRow row(std::int64_t deployment) const;
+  const plugin::Pairs& params(std::string_view component) const;
+  // The release as it is for devices of a type.
+  std::vector<ReleasePart> parts(const std::string& store, const std::string& type) const;
+};
+// The wish in the words of deployments. `invalid`: it cannot be one.
+Result<rollout::Spec> spec_of(const plugin::Assignment& said, const std::string& store,
+                              const config::StoreAssignments& settings);
+// The same bytes for the same components; where they come from may differ.
+bool same_release(const plugin::Assignment& one, const plugin::Assignment& other);
+
 struct Deployment {
   std::int64_t id = 0;
   rollout::Spec spec;
@@ -80,6 +103,7 @@ struct Deployment {
   bool frozen = false;            // nobody joins any more
   std::vector<Digest> kept;       // pinned for it
   std::size_t open_attempts = 0;  // of devices that are no members any more included
+  std::unique_ptr<Assigned> assigned;  // where a store asked for it
 
   Deployment(std::int64_t number, rollout::Spec what, rollout::Rollout spread)
       : id(number), spec(std::move(what)), rollout(std::move(spread)) {
@@ -123,6 +147,13 @@ struct Attempt {
   state::AttemptRow row(const Device& of) const;
 };
 
+// How far it has got, in bytes of all its parts; what has no known size counts as nothing.
+struct Extent {
+  std::uint64_t done = 0;
+  std::uint64_t total = 0;
+};
+Extent size_of(const Attempt& attempt);
+
 // JSON of rows.
 std::string to_json(const std::vector<std::string>& texts);
 std::string to_json(const std::map<std::string, std::string>& pairs);
@@ -130,6 +161,9 @@ std::string to_json(const std::vector<OfferedPart>& parts);
 std::vector<std::string> texts_of(std::string_view json);
 std::map<std::string, std::string> pairs_of(std::string_view json);
 std::vector<OfferedPart> parts_of(std::string_view json);
+
+std::string to_json(const plugin::Assignment& said);
+plugin::Assignment assignment_of(std::string_view json);
 
 state::DeviceRow row_of(const Device& device);
 Device device_of(const state::DeviceRow& row);

@@ -95,12 +95,14 @@ void Fleet::Core::remove_device(const std::string& id, const Fleet::Reply<void>&
     attempt.machine.abandon("the device was removed");
     end(attempt);
   }
+  each_assigned(key, [&](Deployment& deployment) { give_up(deployment, "the device was removed"); });
   for (auto& [number, deployment] : deployments_) {
     if (deployment->rollout.find(key) != nullptr) leave(*deployment, *device, AttemptState::cancelled);
   }
   const bool token = device->token.has_value();
   event("device.removed", state::Severity::notice, device, "by an operator");
   step([key](state::Writer& db) { return state::delete_device(db, key); });
+  host_.device_gone(id);
   by_id_.erase(by_id_.find(id));
   devices_.erase(key);
   {
@@ -138,15 +140,14 @@ void Fleet::Core::revoke_token(const std::string& id, const Fleet::Reply<void>& 
 // ------------------------------------------------------------------ deployments
 
 void Fleet::Core::deploy(const rollout::Spec& spec, const Fleet::Reply<std::int64_t>& reply) {
-  const auto open = std::count_if(deployments_.begin(), deployments_.end(), [](const auto& item) {
+  const auto open = std::count_if(general_.begin(), general_.end(), [](const auto& item) {
     return !rollout::is_over(item.second->rollout.state());
   });
   if (static_cast<std::size_t>(open) >= kMaxOpenDeployments)
     return refuse(reply, Error(Code::busy, "1,000 deployments are open; abort those that are not needed"));
   const std::int64_t id = next_.deployment++;
   auto made = std::make_unique<Deployment>(id, spec, rollout::Rollout(spec.policy));
-  Deployment& deployment = *made;
-  deployments_.emplace(id, std::move(made));
+  Deployment& deployment = enter(std::move(made));
   deployment.created_ms = wall_ms();
   step([row = deployment.row()](state::Writer& db) { return state::put_deployment(db, row); });
   event("deployment.created", state::Severity::notice, nullptr,
@@ -177,6 +178,11 @@ void Fleet::Core::act(std::int64_t id, Action action, const std::string& why,
   if (deployment == nullptr) return act_on_ended(id, action, why, reply);
   rollout::Rollout& rollout = deployment->rollout;
   rollout::Changes changes;
+  const bool asked = rollout.state() == rollout::RolloutState::needs_approval;
+  if (deployment->assigned && asked && action == Action::approve)
+    say(*deployment, deployment->assigned->machine.agreed());
+  if (deployment->assigned && asked && action == Action::abort)
+    say(*deployment, deployment->assigned->machine.deny(attempt_message("an operator did not agree", why)));
   switch (action) {
     case Action::approve: changes = rollout.approve(); break;
     case Action::pause: changes = rollout.pause(attempt_message("paused by an operator", why)); break;
@@ -199,6 +205,7 @@ void Fleet::Core::act(std::int64_t id, Action action, const std::string& why,
   }
   apply(*deployment, changes, AttemptState::cancelled);
   save(*deployment);
+  save_assignment(*deployment);
   answer(reply, view(*deployment));
 }
 
@@ -209,6 +216,10 @@ void Fleet::Core::act_on_ended(std::int64_t id, Action action, const std::string
   if (!row) return refuse(reply, std::move(row).error());
   if (!*row) return refuse(reply, Error(Code::not_found, "there is no deployment " + std::to_string(id)));
   const auto state = static_cast<rollout::RolloutState>((*row)->state);
+  if ((*row)->origin && action == Action::retry) {
+    return refuse(reply, Error(Code::precondition, "store " + *(*row)->origin +
+                                                       " was told how it ended; assign it anew there"));
+  }
   if (action != Action::retry || state != rollout::RolloutState::completed) {
     return refuse(reply, Error(Code::precondition, "deployment " + std::to_string(id) + " is " +
                                                        std::string(rollout::to_string(state)) +
@@ -217,7 +228,8 @@ void Fleet::Core::act_on_ended(std::int64_t id, Action action, const std::string
   auto deployment = deployment_of(**row);
   if (!deployment) return refuse(reply, Error(Code::internal, "the deployment's row cannot be read"));
   if (auto loaded = load_members(*deployment); !loaded) return refuse(reply, std::move(loaded).error());
-  deployments_.emplace(id, std::move(deployment));
+  enter(std::move(deployment));
+  over_ = true;
   act(id, action, why, reply);
 }
 

@@ -68,8 +68,12 @@ void Fleet::Core::describe(const rollout::Spec& spec, const std::map<std::string
     std::string outdone;
     for (std::size_t i = 0; i < spec.parts.size(); ++i) {
       const Deployment* const greater = greater_claim(device, spec.parts[i].component, match.rank);
-      if (greater == nullptr)
+      const std::string* const store = holder(device, spec.parts[i].component);
+      if (greater == nullptr && store == nullptr)
         parts.push_back(i);
+      else if (greater == nullptr || greater->assigned)
+        outdone = "store " + (greater != nullptr ? *greater->origin : *store) + " decides its " +
+                  spec.parts[i].component;
       else
         outdone = "deployment " + std::to_string(greater->id) + " decides its " + spec.parts[i].component +
                   " more specifically";
@@ -94,14 +98,20 @@ void Fleet::Core::describe(const rollout::Spec& spec, const std::map<std::string
 // The open deployment of a greater rank that has the device run something of that component.
 const fleet::Deployment* Fleet::Core::greater_claim(const Device& device, const std::string& component,
                                                     rollout::Rank rank) const {
-  for (const auto& [id, deployment] : deployments_) {
+  const auto has = [&](const Deployment& deployment) {
+    const auto& parts = deployment.spec.parts;
+    return std::any_of(parts.begin(), parts.end(),
+                       [&](const rollout::Part& part) { return part.component == component; });
+  };
+  const Deployment* greater = nullptr;
+  each_assigned(device.key, [&](const Deployment& deployment) {
+    if (deployment.claims() && !local_wins(*deployment.origin) && has(deployment)) greater = &deployment;
+  });
+  if (greater != nullptr) return greater;
+  for (const auto& [id, deployment] : general_) {
     if (!deployment->claims()) continue;
     const rollout::Match match = deployment->match(device);
-    if (!match.matches || match.rank <= rank) continue;
-    const auto& parts = deployment->spec.parts;
-    if (std::any_of(parts.begin(), parts.end(),
-                    [&](const rollout::Part& part) { return part.component == component; }))
-      return deployment.get();
+    if (match.matches && match.rank > rank && has(*deployment)) return deployment;
   }
   return nullptr;
 }

@@ -18,6 +18,13 @@ constexpr milliseconds kTryAgainMost = 60s;
 // A listing changes the catalog many times in a row.
 constexpr milliseconds kSettled = 500ms;
 
+// A store that assigned what it does not have is told so after so many tries: about two minutes.
+constexpr std::uint32_t kGiveUpAfter = 8;
+
+bool is_final(Code code) {
+  return code == Code::rejected || code == Code::not_found || code == Code::denied || code == Code::permanent;
+}
+
 // Of what has that name and version: for that type, else for any.
 std::optional<Entry> choose(std::vector<Entry> entries, std::string_view type) {
   for (const std::string_view wanted : {type, std::string_view()}) {
@@ -89,6 +96,13 @@ void Fleet::Core::ask(Deployment& deployment, const std::string& type) {
   release.asking = true;
   release.asked = catalog_count_;
   release.again_ms = 0;
+  if (deployment.assigned) {
+    post([this, id = deployment.id, type] {
+      Deployment* const wanted = find_deployment(id);
+      if (wanted != nullptr) got(id, type, wanted->assigned->parts(*wanted->origin, type));
+    });
+    return;
+  }
   resolve(deployment.spec, type,
           [this, id = deployment.id, type](Parts parts) { got(id, type, std::move(parts)); });
 }
@@ -127,7 +141,10 @@ void Fleet::Core::got(std::int64_t id, const std::string& type, Parts parts) {
     }
   }
   keep(*deployment);
-  settle_type(type);
+  if (deployment->assigned)
+    settle_also_.push_back(deployment->assigned->key);
+  else
+    settle_type(type);
   auto waiters = std::move(release->waiters);
   release->waiters.clear();
   for (const auto& waiter : waiters) waiter();
@@ -186,6 +203,12 @@ void Fleet::Core::filled(std::int64_t id, const std::string& type, std::size_t p
       event("deployment.waiting", state::Severity::warning, nullptr,
             "deployment " + std::to_string(id) + ": " + into.problem,
             R"({"deployment":)" + std::to_string(id) + "}");
+    if (deployment->assigned) {
+      if (is_final(outcome.error().code()) && release.failures >= kGiveUpAfter)
+        give_up(*deployment, into.problem);
+      else
+        say(*deployment, deployment->assigned->machine.held_up(into.problem));
+    }
     return;
   }
   into.problem.clear();
@@ -221,7 +244,7 @@ void Fleet::Core::ask_again() {
   for (const auto& [id, deployment] : deployments_) {
     if (rollout::is_over(deployment->rollout.state())) continue;
     for (const auto& [type, release] : deployment->releases) {
-      if (release->known && release->asked != catalog_count_) ask(*deployment, type);
+      if (release->known && release->asked != catalog_count_ && !deployment->assigned) ask(*deployment, type);
     }
   }
 }

@@ -91,11 +91,18 @@ Result<void> Gateway::start() {
   if (auto opened = open_cache(); !opened) return fail(std::move(opened).error().with_context("cache"));
 
   opener_ = std::make_unique<Opener>(db_, *cache_, journal_);
-  fleet_links_ = std::make_unique<FleetLinks>(*opener_, *cache_, [this] { return running_transports(); });
+  catalog_.set_reachable([this](std::string_view store) { return opener_->reachable(store); });
+  local_ = std::make_unique<LocalStore>(db_, *cache_, journal_, events_, [this] { catalog_changed(); });
+  relay_ = std::make_unique<Relay>(db_, events_, [this](const std::string& store, const std::string& id) {
+    if (Fleet* const fleet = told_fleet_.load()) fleet->told_that_agreed(store, id);
+  });
+  fleet_links_ =
+      std::make_unique<FleetLinks>(*opener_, *cache_, *relay_, [this] { return running_transports(); });
   fleet_ = std::make_unique<Fleet>(db_, catalog_, credentials_, events_, *fleet_links_);
   if (auto started = fleet_->start(config_.devices); !started)
     return fail(std::move(started).error().with_context("devices"));
   told_fleet_ = fleet_.get();
+  relay_->start();
   services_ = std::make_unique<Services>(catalog_, *opener_, credentials_, *cache_, *fleet_);
   plugin::Registry::Settings settings;
   settings.folders = config_.daemon.plugin_dirs;
@@ -105,6 +112,11 @@ Result<void> Gateway::start() {
   registry_->scan();
 
   const auto ids = write_stores();
+  if (const auto local = ids.find(std::string(kLocalStore)); local != ids.end()) {
+    local_->set_row(local->second);
+    journal_.set_store(local->first, local->second);
+    journal_.set_listed(local->first, true);
+  }
   for (const config::Store& store : config_.stores) {
     const auto id = ids.find(store.name);
     if (store.enabled && id != ids.end()) start_store(store, id->second);
@@ -125,6 +137,7 @@ std::map<std::string, std::int64_t> Gateway::write_stores() {
   for (const config::Store& store : config_.stores) {
     if (store.enabled) rows.push_back({store.name, store.plugin, store.priority});
   }
+  rows.push_back({std::string(kLocalStore), std::string(kBuiltIn), config_.local.priority});
   std::map<std::string, std::int64_t> ids;
   auto written = db_.write_sync([&](state::Writer& db) { return state::set_stores(db, rows); });
   if (!written) {
@@ -217,8 +230,10 @@ void Gateway::stop() {
   stop_transports(transports, config_.daemon.drain_timeout);
   told_fleet_ = nullptr;
   if (fleet_) fleet_->stop();
+  if (relay_) relay_->stop();
   // Fills first: their sources are the stores.
   cache_->stop();
+  if (local_) local_->stop();
   stop_stores(stores);
   registry_.reset();
 }
@@ -303,12 +318,19 @@ void Gateway::changed(std::string_view instance, std::string_view) {
 }
 
 bool Gateway::assigned(std::string_view instance, plugin::Assignment assignment) {
-  log("gateway").warn("store {} assigned {} to {}: deployments are not available yet, so it was not taken",
-                      instance, assignment.external_id, assignment.device);
+  Fleet* const fleet = told_fleet_.load();
+  if (fleet == nullptr) return false;  // stopping: it says so again after the next start
+  const std::string id = assignment.external_id;
+  if (fleet->assigned(std::string(instance), std::move(assignment))) return true;
+  log("gateway").error("store {} assigns more than can be taken: {} is left out", instance, id);
   return false;
 }
 
-void Gateway::unassigned(std::string_view, std::string_view) {}
+void Gateway::unassigned(std::string_view instance, std::string_view external_id) {
+  Fleet* const fleet = told_fleet_.load();
+  if (fleet != nullptr && !fleet->unassigned(std::string(instance), std::string(external_id)))
+    log("gateway").error("store {} cancels more than can be taken: {} is left out", instance, external_id);
+}
 
 void Gateway::event(std::string_view instance, plugin::Severity severity, std::string_view kind,
                     std::string_view subject, std::string_view message) {

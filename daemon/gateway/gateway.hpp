@@ -22,7 +22,9 @@
 #include "gateway/fleet.hpp"
 #include "gateway/fleet_links.hpp"
 #include "gateway/journal.hpp"
+#include "gateway/local_store.hpp"
 #include "gateway/opener.hpp"
+#include "gateway/relay.hpp"
 #include "gateway/services.hpp"
 #include "gateway/store_runner.hpp"
 #include "gateway/webhooks.hpp"
@@ -49,6 +51,7 @@ struct StoreView {
   StoreStatus status;  // as far as it runs
   plugin::InstanceState state = plugin::InstanceState::failed;
   std::string reason;
+  std::optional<AssignmentsStatus> assignments;  // where it assigns updates
 };
 
 // What a fetch on demand came to.
@@ -56,6 +59,13 @@ struct Fetched {
   Entry entry;
   Digest digest;
   std::uint64_t size = 0;
+};
+
+// What a publication made.
+struct Published {
+  std::string store;
+  std::string key;
+  std::string change_token;
 };
 
 class Gateway final : public plugin::StorageListener, public plugin::InstanceListener {
@@ -95,6 +105,17 @@ class Gateway final : public plugin::StorageListener, public plugin::InstanceLis
   void sync_store(const std::string& name, std::function<void(Result<void>)> done);
   // Brings the firmware into the cache, also when it was rejected before. Any thread; `done` once.
   void fetch(const Entry& entry, std::function<void(Result<Fetched>)> done);
+  // Verified bytes of the cache, whole; not_found where they are not there.
+  void open_blob(const Digest& digest, std::function<void(Result<cache::ReaderPtr>)> done);
+  LocalStore& local() { return *local_; }
+  // A bundle's manifest, whose blobs have been received. Signed with one of local.bundle_keys where there
+  // are any; else `signature` may be empty.
+  void import_bundle(const std::string& manifest, const std::string& signature, bool replace,
+                     LocalStore::Reply<std::uint64_t> done);
+  // Writes the firmware into a store that takes it, under `key` or one that the store makes. Fetched first
+  // if need be. Any thread; `done` once.
+  void publish(const Entry& entry, const std::string& store, std::string key,
+               std::function<void(Result<Published>)> done);
   // Pins and unpins durably; the blob need not be cached.
   void pin(const Digest& digest, std::string reason, std::function<void(Result<void>)> done);
   void unpin(const Digest& digest, std::function<void(Result<void>)> done);
@@ -139,6 +160,8 @@ class Gateway final : public plugin::StorageListener, public plugin::InstanceLis
   Catalog catalog_;
   std::unique_ptr<cache::Cache> cache_;
   std::unique_ptr<Opener> opener_;
+  std::unique_ptr<LocalStore> local_;
+  std::unique_ptr<Relay> relay_;
   std::unique_ptr<FleetLinks> fleet_links_;
   std::unique_ptr<Fleet> fleet_;
   std::atomic<Fleet*> told_fleet_{nullptr};  // fleet_ for other threads, once it is there

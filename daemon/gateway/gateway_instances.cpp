@@ -65,6 +65,10 @@ void Gateway::start_store(const config::Store& store, std::int64_t id) {
         const std::uint64_t most = cache_max_size_.load(std::memory_order_relaxed);
         return most == 0 || cache_->stats().blob_bytes + size <= most;
       }};
+  if (store.assignments.enabled && client->caps().has(OTAGATE_STORE_ASSIGNMENTS)) {
+    relay_->add_store(store, client);
+    fleet_->set_assigner(store.name, store.assignments);
+  }
   auto runner = std::make_shared<StoreRunner>(std::move(context), id, store, std::move(client));
   runner->start();
   const std::scoped_lock lock(mutex_);
@@ -84,6 +88,8 @@ void Gateway::stop_stores(const std::vector<std::string>& names) {
         stores_.erase(found);
       }
     }
+    relay_->remove_store(name);
+    fleet_->remove_assigner(name);
     opener_->remove_store(name);
     services_->set_redirect(name, nullptr, {});
     if (!runner) continue;

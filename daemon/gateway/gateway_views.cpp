@@ -1,5 +1,6 @@
 // What the gateway says of itself and does for an operator.
 #include "core/clock.hpp"
+#include "core/minisign.hpp"
 #include "gateway/gateway.hpp"
 #include "state/blobs.hpp"
 
@@ -58,9 +59,19 @@ std::vector<StoreView> Gateway::stores() const {
       view.state = instance.state;
       view.reason = instance.reason;
     }
+    if (relay_) view.assignments = relay_->status(store.name);
     const std::scoped_lock lock(mutex_);
     if (const auto found = stores_.find(store.name); found != stores_.end())
       view.status = found->second->status();
+  }
+  if (local_ && local_->objects() > 0) {
+    StoreView& view = views.emplace_back();
+    view.config.name = kLocalStore;
+    view.config.plugin = kBuiltIn;
+    view.config.priority = config.local.priority;
+    view.state = plugin::InstanceState::running;
+    view.status.phase = "idle";
+    view.status.objects = local_->objects();
   }
   return views;
 }
@@ -79,6 +90,10 @@ void Gateway::sync_store(const std::string& name, std::function<void(Result<void
       if (key == name) runner = value;
       names += (names.empty() ? "" : ", ") + key;
     }
+  }
+  if (!runner && name == kLocalStore) {
+    done({});  // nothing to list: what is in it was brought
+    return;
   }
   if (!runner) {
     done(fail(Code::not_found,
@@ -102,6 +117,79 @@ void Gateway::fetch(const Entry& entry, std::function<void(Result<Fetched>)> don
       return;
     }
     done(Fetched{entry, *digest, (*reader)->size().value_or(0)});
+  });
+}
+
+void Gateway::open_blob(const Digest& digest, std::function<void(Result<cache::ReaderPtr>)> done) {
+  cache::OpenRequest request;
+  request.key.expected = digest;
+  request.digest = digest;
+  request.streaming = false;
+  cache_->open(std::move(request), done);
+}
+
+void Gateway::import_bundle(const std::string& manifest, const std::string& signature, bool replace,
+                            LocalStore::Reply<std::uint64_t> done) {
+  std::vector<MinisignKey> keys;
+  for (const std::string& text : config().local.bundle_keys) {
+    if (const auto key = MinisignKey::parse(text)) keys.push_back(*key);
+  }
+  if (!keys.empty()) {
+    if (signature.empty()) {
+      done(fail(Code::denied, "the bundle is not signed, and local.bundle_keys asks for a signature"));
+      return;
+    }
+    if (const auto signed_by = verify_minisign(keys, manifest, signature); !signed_by) {
+      done(fail(Error(signed_by.error()).with_context("the bundle's signature")));
+      return;
+    }
+  }
+  auto list = firmware::parse_bundle_manifest(manifest);
+  if (!list) {
+    done(fail(std::move(list).error()));
+    return;
+  }
+  list->replace = replace;
+  local_->add(std::move(*list), std::move(done));
+}
+
+void Gateway::publish(const Entry& entry, const std::string& store, std::string key,
+                      std::function<void(Result<Published>)> done) {
+  std::shared_ptr<StoreRunner> runner;
+  {
+    const std::scoped_lock lock(mutex_);
+    if (const auto found = stores_.find(store); found != stores_.end()) runner = found->second;
+  }
+  if (!runner) return done(fail(Code::not_found, "no store " + store + " is running"));
+  if (!runner->client()->caps().has(OTAGATE_STORE_PUBLISH)) {
+    return done(fail(Code::unsupported, "store " + store + " (" + runner->config().plugin +
+                                            ") takes no firmware; where its plugin can, set publish = true in "
+                                            "its options"));
+  }
+  OpenOptions options;
+  options.refetch_rejected = true;
+  opener_->open(entry, std::move(options), [entry, store, runner, key = std::move(key),
+                                            done = std::move(done)](Result<cache::ReaderPtr> reader) {
+    if (!reader) return done(fail(std::move(reader).error()));
+    const auto digest = (*reader)->digest();
+    if (!digest) return done(fail(Code::internal, "the blob has no digest although it is verified"));
+    const state::Firmware& row = entry.firmware;
+    plugin::PublishRequest request;
+    request.fd = (*reader)->fd();
+    request.size = (*reader)->size().value_or(0);
+    request.sha256 = digest->hex();
+    request.key = key;
+    request.metadata = {{"name", row.name}, {"version", row.version}, {"sha256", request.sha256}};
+    if (!row.type.empty()) request.metadata.emplace_back("type", row.type);
+    if (row.kind != "firmware") request.metadata.emplace_back("kind", row.kind);
+    if (row.dependency) request.metadata.emplace_back("dependency", *row.dependency);
+    // The reader keeps the descriptor, and the blob in the cache.
+    runner->client()->publish(std::move(request),
+                              [store, runner, done, reader = *reader](Result<plugin::Object> object) {
+                                if (!object) return done(fail(std::move(object).error().with_context("store " + store)));
+                                runner->sync_now();
+                                done(Published{store, object->key, object->change_token});
+                              });
   });
 }
 

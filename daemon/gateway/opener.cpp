@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/clock.hpp"
+#include "gateway/local_store.hpp"
 #include "gateway/verifier.hpp"
 #include "state/objects.hpp"
 #include "state/versions.hpp"
@@ -33,6 +34,12 @@ void Opener::set_store(const config::Store& config, std::int64_t id, std::shared
 void Opener::remove_store(const std::string& name) {
   const std::scoped_lock lock(mutex_);
   stores_.erase(name);
+}
+
+bool Opener::reachable(std::string_view name) {
+  const std::scoped_lock lock(mutex_);
+  const auto found = stores_.find(name);
+  return found != stores_.end() && found->second->client->reachable(steady_ms());
 }
 
 bool Opener::may_retry_rejected(const std::string& fill_id) {
@@ -72,6 +79,11 @@ void Opener::open(const Entry& entry, OpenOptions options, Reply reply) {
     const std::scoped_lock lock(mutex_);
     const auto found = stores_.find(entry.firmware.store_name);
     if (found != stores_.end()) store = found->second;
+  }
+  if (!store && entry.firmware.store_name == kLocalStore) {
+    reply(fail(Code::not_found, "the bytes of " + entry.label() +
+                                    " were imported and are not in the cache any more; import it again"));
+    return;
   }
   if (!store) {
     reply(fail(Error(Code::transient, "store " + entry.firmware.store_name + " is not running, and " +
@@ -127,9 +139,9 @@ void Opener::start_fill(const Entry& entry, const OpenOptions& options,
   cache::OpenRequest request;
   request.key = key_of(entry);
   request.digest = entry.digest;
-  request.source = [client = store->client, firmware = entry.firmware] {
+  request.source = [client = store->client, firmware = entry.firmware, locators = entry.locators] {
     return client->source(firmware.key, firmware.change_token, firmware.size,
-                          (firmware.object_flags & OTAGATE_OBJECT_RANGES) != 0, {});
+                          (firmware.object_flags & OTAGATE_OBJECT_RANGES) != 0, locators);
   };
   request.verifier =
       std::make_shared<PolicyVerifier>(store->config.require_for(entry.firmware.type), journal_);

@@ -37,6 +37,8 @@ class Opener {
   // Stores come and go with the configuration. A store that is not there refuses with `transient`.
   void set_store(const config::Store& config, std::int64_t id, std::shared_ptr<StoreClient> client);
   void remove_store(const std::string& name);
+  // Whether a store may be expected to answer now.
+  bool reachable(std::string_view name);
 
   void open(const Entry& entry, OpenOptions options, Reply reply);
 

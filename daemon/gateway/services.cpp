@@ -98,7 +98,9 @@ void Services::resolve(std::string_view, plugin::ResolveRequest request,
         return;
       }
       // In the cache, but in no catalog: for those who may see everything.
-      const bool unrestricted = principal->stores.empty() && principal->types.empty();
+      // And, what a store assigned need not be in one: for whoever an open attempt offers it to.
+      const bool unrestricted = (principal->stores.empty() && principal->types.empty()) ||
+                                fleet_.is_offered(digest, *principal);
       if (auto cached = cache_.open_cached(digest); unrestricted && entries->empty() && cached) {
         plugin::Firmware firmware;
         firmware.flags = OTAGATE_FIRMWARE_CACHED;

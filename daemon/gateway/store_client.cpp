@@ -11,6 +11,8 @@ namespace otagate::gateway {
 
 namespace {
 
+constexpr std::uint64_t kLeastUpload = 64 * 1024;  // bytes per second that an uplink is given time for
+
 // Waits for the one reply of a call. The promise is shared: the waiter may leave while set_value
 // still returns.
 template <class T, class Call>
@@ -127,6 +129,31 @@ void StoreClient::presign(const std::string& key, const std::string& change_toke
                           std::chrono::milliseconds expiry, std::chrono::milliseconds timeout,
                           plugin::Reply<std::string> reply) {
   instance_->presign(key, change_token, head, expiry, timeout, std::move(reply));
+}
+
+template <class T>
+plugin::Reply<T> StoreClient::booked(plugin::Reply<T> reply) {
+  return [self = shared_from_this(), reply = std::move(reply)](Result<T> result) {
+    self->book(result ? Code::ok : result.error().code(), result ? 0 : result.error().retry_after_ms());
+    reply(std::move(result));
+  };
+}
+
+void StoreClient::publish(plugin::PublishRequest request, plugin::Reply<plugin::Object> reply) {
+  const auto timeout = timeout_ + std::chrono::seconds(request.size / kLeastUpload);
+  instance_->publish(std::move(request), timeout, booked(std::move(reply)));
+}
+
+void StoreClient::watch(const std::string& device, plugin::Pairs attributes, plugin::Reply<void> reply) {
+  instance_->watch(device, std::move(attributes), timeout_, booked(std::move(reply)));
+}
+
+void StoreClient::unwatch(const std::string& device, plugin::Reply<void> reply) {
+  instance_->unwatch(device, timeout_, booked(std::move(reply)));
+}
+
+void StoreClient::feedback(plugin::Feedback feedback, plugin::Reply<void> reply) {
+  instance_->feedback(std::move(feedback), timeout_, booked(std::move(reply)));
 }
 
 // Hands a plugin's bytes to the cache and its verdicts back.

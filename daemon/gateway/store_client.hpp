@@ -38,6 +38,13 @@ class StoreClient : public std::enable_shared_from_this<StoreClient> {
   Circuit& circuit() { return circuit_; }
   const Traffic& traffic() const { return traffic_; }
 
+  // Whether the last listing worked; true before the first.
+  void set_listed(bool good) { listed_.store(good, std::memory_order_relaxed); }
+  // Whether it may be expected to answer now.
+  bool reachable(std::int64_t now_steady_ms) const {
+    return listed_.load(std::memory_order_relaxed) && circuit_.closed_for(now_steady_ms) == 0;
+  }
+
   // Blocking; one attempt each, also when the circuit is open: a listing is its own probe.
   Result<plugin::ListPage> list(const std::string& cursor, std::uint32_t limit);
   Result<plugin::Object> stat(const std::string& key);
@@ -54,9 +61,17 @@ class StoreClient : public std::enable_shared_from_this<StoreClient> {
   void presign(const std::string& key, const std::string& change_token, bool head,
                std::chrono::milliseconds expiry, std::chrono::milliseconds timeout,
                plugin::Reply<std::string> reply);
+  // Asynchronously, one attempt each, booked like every other call.
+  // Makes an object. The descriptor stays open until the reply.
+  void publish(plugin::PublishRequest request, plugin::Reply<plugin::Object> reply);
+  void watch(const std::string& device, plugin::Pairs attributes, plugin::Reply<void> reply);
+  void unwatch(const std::string& device, plugin::Reply<void> reply);
+  void feedback(plugin::Feedback feedback, plugin::Reply<void> reply);
 
  private:
   friend class PluginSource;
+  template <class T>
+  plugin::Reply<T> booked(plugin::Reply<T> reply);
   // Books the outcome of a call in the circuit and the counters.
   void book(Code code, std::uint64_t retry_after_ms);
 
@@ -65,6 +80,7 @@ class StoreClient : public std::enable_shared_from_this<StoreClient> {
   std::chrono::milliseconds timeout_;
   Circuit circuit_;
   Traffic traffic_;
+  std::atomic<bool> listed_{true};
 };
 
 }  // namespace otagate::gateway

@@ -155,6 +155,7 @@ void StoreRunner::run() {
       shared_->status.last_sync_ms = now;
       if (outcome) shared_->status.last_ok_ms = now;
       shared_->status.last_error = error;
+      client_->set_listed(static_cast<bool>(outcome));
       const auto interval = static_cast<std::int64_t>(config_.interval.count());
       shared_->next_ms =
           steady_ms() + (outcome ? jittered(interval) : std::min(jittered(backoff_ms), interval));

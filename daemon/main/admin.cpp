@@ -81,6 +81,8 @@ std::vector<api::StoreView> Admin::stores() const {
     view.errors = store.status.errors;
     view.open_for_ms = store.status.open_for_ms;
     view.next_in_ms = store.status.next_in_ms;
+    if (auto& from = store.assignments)
+      view.assignments = {from->watched, from->unsaid, from->outbox, std::move(from->last_error)};
   }
   return views;
 }
@@ -155,6 +157,35 @@ void Admin::fetch(std::int64_t firmware, Reply<cache::BlobRecord> reply) {
       blob.digest = fetched->digest;
       blob.size = fetched->size;
       reply(std::move(blob));
+    });
+  });
+}
+
+void Admin::open_blob(const Digest& digest, Reply<api::BlobBytes> reply) {
+  gateway_.open_blob(digest, [digest, reply = std::move(reply)](Result<cache::ReaderPtr> reader) {
+    if (!reader) {
+      reply(fail(std::move(reader).error()));
+      return;
+    }
+    const int fd = (*reader)->fd();
+    const std::uint64_t size = (*reader)->size().value_or(0);
+    reply(api::BlobBytes{std::move(*reader), fd, size});
+  });
+}
+
+void Admin::publish(std::int64_t firmware, std::string store, std::string key,
+                    Reply<api::PublishedView> reply) {
+  gateway_.catalog().get(firmware, [this, store = std::move(store), key = std::move(key),
+                                    reply = std::move(reply)](Result<gateway::Entry> entry) {
+    if (!entry) {
+      reply(fail(std::move(entry).error()));
+      return;
+    }
+    gateway_.publish(*entry, store, key, [reply](Result<gateway::Published> published) {
+      if (!published)
+        reply(fail(std::move(published).error()));
+      else
+        reply(api::PublishedView{published->store, published->key, published->change_token});
     });
   });
 }

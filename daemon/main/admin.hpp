@@ -44,6 +44,22 @@ class Admin final : public api::Backend {
   void resolve(std::string name, std::string version, std::string type,
                Reply<std::vector<api::FirmwareView>> reply) override;
   void fetch(std::int64_t firmware, Reply<cache::BlobRecord> reply) override;
+  UniqueFd receive_blob(const Digest& digest, std::uint64_t size, Reply<void> reply) override {
+    return gateway_.local().receive(digest, size, std::move(reply));
+  }
+  void open_blob(const Digest& digest, Reply<api::BlobBytes> reply) override;
+  void import_firmware(firmware::ImportList list, Reply<std::uint64_t> reply) override {
+    gateway_.local().add(std::move(list), std::move(reply));
+  }
+  void import_bundle(const std::string& manifest, const std::string& signature, bool replace,
+                     Reply<std::uint64_t> reply) override {
+    gateway_.import_bundle(manifest, signature, replace, std::move(reply));
+  }
+  void remove_firmware(std::string name, std::string version, std::string type, Reply<void> reply) override {
+    gateway_.local().remove(std::move(name), std::move(version), std::move(type), std::move(reply));
+  }
+  void publish(std::int64_t firmware, std::string store, std::string key,
+               Reply<api::PublishedView> reply) override;
   void pin(const Digest& digest, std::string reason, Reply<void> reply) override {
     gateway_.pin(digest, std::move(reason), std::move(reply));
   }

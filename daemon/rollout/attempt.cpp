@@ -23,12 +23,12 @@ std::string_view to_string(AttemptState state) {
 
 bool is_final(AttemptState state) { return state >= AttemptState::confirmed; }
 
-Attempt::Attempt(std::uint32_t parts, Patience patience, Milliseconds now)
-    : parts_(parts), patience_(patience), due_(now + patience.silence) {}
+Attempt::Attempt(std::uint32_t parts, Patience patience, Milliseconds now, bool download_only)
+    : parts_(parts), patience_(patience), download_only_(download_only), due_(now + patience.silence) {}
 
 Attempt::Attempt(std::uint32_t parts, Patience patience, Milliseconds now, AttemptState state,
-                 std::uint32_t part, std::uint64_t offset)
-    : parts_(parts), patience_(patience), state_(state), part_(part), offset_(offset) {
+                 std::uint32_t part, std::uint64_t offset, bool download_only)
+    : parts_(parts), patience_(patience), download_only_(download_only), state_(state), part_(part), offset_(offset) {
   heard(now);
 }
 
@@ -71,6 +71,10 @@ Answer Attempt::report(const Report& report, Milliseconds now) {
       if (state_ == AttemptState::applying) break;
       state_ = AttemptState::downloaded;
       offset_ = std::max(offset_, report.offset);
+      if (download_only_) {
+        part_done(now);
+        return Answer::go_on;
+      }
       break;
     case Kind::applying: state_ = AttemptState::applying; break;
     case Kind::needs_confirm:

@@ -65,11 +65,11 @@ class Attempt {
     Milliseconds apply;
   };
 
-  // `now` throughout: a clock that only goes forward.
-  Attempt(std::uint32_t parts, Patience patience, Milliseconds now);
+  // `now` throughout: a clock that only goes forward. `download_only`: a part is done once it is downloaded.
+  Attempt(std::uint32_t parts, Patience patience, Milliseconds now, bool download_only = false);
   // As it was stored. Its patience begins anew: nobody listened meanwhile.
   Attempt(std::uint32_t parts, Patience patience, Milliseconds now, AttemptState state, std::uint32_t part,
-          std::uint64_t offset);
+          std::uint64_t offset, bool download_only = false);
 
   AttemptState state() const { return state_; }
   std::uint32_t part() const { return part_; }      // the one it is at
@@ -95,6 +95,7 @@ class Attempt {
 
   std::uint32_t parts_;
   Patience patience_;
+  bool download_only_;
   AttemptState state_ = AttemptState::offered;
   std::uint32_t part_ = 0;
   std::uint64_t offset_ = 0;

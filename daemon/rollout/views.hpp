@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "rollout/assignment.hpp"
 #include "rollout/attempt.hpp"
 #include "rollout/rollout.hpp"
 #include "rollout/spec.hpp"
@@ -52,6 +53,7 @@ struct DeviceView {
   std::int64_t last_seen_ms = 0;  // 0: never
   bool has_token = false;
   std::optional<AttemptView> attempt;  // the open one
+  std::map<std::string, std::string> assigned_by;  // store that decides what it runs, by component
 };
 
 struct DeviceQuery {
@@ -79,6 +81,16 @@ struct DeviceEdit {
   std::optional<std::map<std::string, std::string>> attributes;
 };
 
+// Beside a deployment that a store asked for.
+struct AssignmentView {
+  std::string device;
+  std::string mode;    // "forced", "soft", "download_only"
+  std::string window;  // "none", "open", "closed"
+  std::int64_t not_before_ms = 0;
+  Confirmation confirmation = Confirmation::none;
+  std::optional<FeedbackKind> outcome;  // nothing: open
+};
+
 struct DeploymentView {
   std::int64_t id = 0;
   Spec spec;
@@ -88,6 +100,7 @@ struct DeploymentView {
   std::uint32_t limit = 0;  // devices that may have begun in it
   Counts counts;
   std::string origin, external_id;    // store that asked for it
+  std::optional<AssignmentView> assignment;
   std::vector<std::string> problems;  // what keeps it from going on now, one sentence each
   std::int64_t created_ms = 0;
   std::optional<std::int64_t> ended_ms;

@@ -88,6 +88,45 @@ Result<std::vector<DeploymentRow>> page_deployments(Reader& db, std::int64_t bef
       {before, over, std::uint64_t{limit}}, read_deployment);
 }
 
+Result<std::optional<DeploymentRow>> find_assigned(Reader& db, const std::string& origin,
+                                                   const std::string& external_id) {
+  return db.one(with(kDeployment, "WHERE origin = ? AND external_id = ?"), {origin, external_id},
+                read_deployment);
+}
+
+Result<void> release_external_id(Writer& db, std::int64_t id) {
+  return db.run("UPDATE deployment SET external_id = NULL WHERE id = ?", {id});
+}
+
+Result<void> respec_deployment(Writer& db, std::int64_t id, const std::string& spec) {
+  return db.run("UPDATE deployment SET spec = ? WHERE id = ?", {spec, id});
+}
+
+Result<void> put_assignment(Writer& db, const AssignmentRow& row) {
+  return db.run(
+      "INSERT INTO assignment (deployment, device, said, confirm, outcome) VALUES (?1, ?2, ?3, ?4, ?5)"
+      " ON CONFLICT (deployment) DO UPDATE SET said = ?3, confirm = ?4, outcome = ?5",
+      {row.deployment, row.device, row.said, row.confirm, row.outcome});
+}
+
+Result<std::optional<AssignmentRow>> find_assignment(Reader& db, std::int64_t deployment) {
+  return db.one("SELECT deployment, device, said, confirm, outcome FROM assignment WHERE deployment = ?",
+                {deployment}, [](const Row& row) {
+                  return AssignmentRow{.deployment = row.i64(0),
+                                       .device = row.text(1),
+                                       .said = row.text(2),
+                                       .confirm = static_cast<int>(row.i64(3)),
+                                       .outcome = row.optional_i64(4)};
+                });
+}
+
+Result<std::int64_t> prune_assigned(Writer& db, std::int64_t before_ms, std::size_t most) {
+  return db.run_counted(
+      "DELETE FROM deployment WHERE id IN (SELECT a.deployment FROM assignment a JOIN deployment d ON"
+      " d.id = a.deployment WHERE d.ended_ms < ? ORDER BY a.deployment LIMIT ?)",
+      {before_ms, std::uint64_t{most}});
+}
+
 Result<void> put_member(Writer& db, const MemberRow& row) {
   return db.run(
       "INSERT INTO member (deployment, device, state, admitted, attempts) VALUES (?1, ?2, ?3, ?4, ?5)"

@@ -49,6 +49,15 @@ struct AttemptRow {
   std::optional<std::int64_t> ended_ms{};
 };
 
+// Beside a deployment that a store asked for.
+struct AssignmentRow {
+  std::int64_t deployment = 0;
+  std::string device{};
+  std::string said{};  // JSON
+  int confirm = 0;
+  std::optional<std::int64_t> outcome{};
+};
+
 // Numbers are the caller's, greater than any before.
 struct NextIds {
   std::int64_t deployment = 1;
@@ -65,6 +74,17 @@ Result<std::optional<DeploymentRow>> find_deployment(Reader& db, std::int64_t id
 // Newest first, of a smaller id than `before` (0: any).
 Result<std::vector<DeploymentRow>> page_deployments(Reader& db, std::int64_t before, bool over,
                                                     std::size_t limit);
+
+Result<std::optional<DeploymentRow>> find_assigned(Reader& db, const std::string& origin,
+                                                   const std::string& external_id);
+// Its store may use that id again: the row keeps its origin, and is not found by it any more.
+Result<void> release_external_id(Writer& db, std::int64_t id);
+// Another wish under the same number.
+Result<void> respec_deployment(Writer& db, std::int64_t id, const std::string& spec);
+Result<void> put_assignment(Writer& db, const AssignmentRow& row);
+Result<std::optional<AssignmentRow>> find_assignment(Reader& db, std::int64_t deployment);
+// Those of stores that ended before; at most `most`. Their attempts go with them.
+Result<std::int64_t> prune_assigned(Writer& db, std::int64_t before_ms, std::size_t most);
 
 Result<void> put_member(Writer& db, const MemberRow& row);
 Result<void> delete_member(Writer& db, std::int64_t deployment, std::int64_t device);

@@ -5,11 +5,12 @@ namespace otagate::state {
 Result<void> put_device(Writer& db, const DeviceRow& row) {
   return db.run(
       "INSERT INTO device (id, name, type, approval, tags, transport, address, first_seen_ms, last_seen_ms,"
-      " versions, attributes, token) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
+      " versions, attributes, token, held) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
       " ON CONFLICT (id) DO UPDATE SET type = ?3, approval = ?4, tags = ?5, transport = ?6, address = ?7,"
-      " last_seen_ms = ?9, versions = ?10, attributes = ?11, token = ?12",
+      " last_seen_ms = ?9, versions = ?10, attributes = ?11, token = ?12,"
+      " held = ?13",
       {row.id, row.name, row.type, row.approval, row.tags, row.transport, row.address, row.first_seen_ms,
-       row.last_seen_ms, row.versions, row.attributes, row.token});
+       row.last_seen_ms, row.versions, row.attributes, row.token, row.held});
 }
 
 Result<void> seen_device(Writer& db, std::int64_t id, std::string_view transport, std::string_view address,
@@ -25,7 +26,7 @@ Result<void> delete_device(Writer& db, std::int64_t id) {
 Result<std::vector<DeviceRow>> page_devices(Reader& db, std::int64_t after, std::size_t limit) {
   return db.all(
       "SELECT id, name, type, approval, tags, transport, address, first_seen_ms, last_seen_ms, versions,"
-      " attributes, token FROM device WHERE id > ? ORDER BY id LIMIT ?",
+      " attributes, token, held FROM device WHERE id > ? ORDER BY id LIMIT ?",
       {after, std::uint64_t{limit}}, [](const Row& from) {
         return DeviceRow{.id = from.i64(0),
                          .name = from.text(1),
@@ -38,7 +39,8 @@ Result<std::vector<DeviceRow>> page_devices(Reader& db, std::int64_t after, std:
                          .last_seen_ms = from.i64(8),
                          .versions = from.text(9),
                          .attributes = from.text(10),
-                         .token = from.digest(11)};
+                         .token = from.digest(11),
+                         .held = from.text(12)};
       });
 }
 

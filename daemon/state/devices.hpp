@@ -23,6 +23,7 @@ struct DeviceRow {
   std::string versions{};    // JSON
   std::string attributes{};  // JSON
   std::optional<Digest> token{};
+  std::string held{};  // JSON
 };
 
 // By id. The row number is the caller's, greater than any before: see next_device().

@@ -8,6 +8,8 @@
 #include <system_error>
 #include <vector>
 
+#include "directory/publish.hpp"
+
 namespace otagate::directory {
 namespace {
 
@@ -53,12 +55,22 @@ DirectoryStore::DirectoryStore(sdk::StoreHost& host)
       settle_(host.option("settle").integer(500)),
       hash_(host.option("hash").boolean(true)),
       hash_max_(static_cast<std::uint64_t>(host.option("hash_max").integer(256 << 20))),
+      publish_(host.option("publish").boolean(false)),
       filter_(ignored(host)),
       watcher_(host, {path_, settle_, milliseconds(host.option("rescan").integer(10'000))}, filter_) {}
 
 sdk::Caps DirectoryStore::caps() {
-  return {OTAGATE_STORE_RANGES | OTAGATE_STORE_VALIDATOR | OTAGATE_STORE_NOTIFIES | OTAGATE_STORE_LOCAL, 0,
-          2};
+  const std::uint32_t publish = publish_ ? OTAGATE_STORE_PUBLISH : 0;
+  return {OTAGATE_STORE_RANGES | OTAGATE_STORE_VALIDATOR | OTAGATE_STORE_NOTIFIES | OTAGATE_STORE_LOCAL | publish,
+          0, 2};
+}
+
+sdk::Object DirectoryStore::publish(const sdk::PublishRequest& request, sdk::Call& call) {
+  if (!publish_)
+    throw Failure(OTAGATE_UNSUPPORTED, "this folder may not be written to; set 'publish' to true");
+  const Fd root = open_root(path_);
+  return publish_file(root.get(), request.key.empty() ? key_for(request) : std::string(request.key), filter_,
+                      request, [&] { return call.stopped(); });
 }
 
 // Anything younger than `settle` may be half of something; so may what is open for writing.

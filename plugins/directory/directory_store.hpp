@@ -22,6 +22,7 @@ class DirectoryStore : public sdk::Store {
   sdk::Caps caps() override;
   void list(const sdk::ListRequest& request, sdk::ListSink& sink) override;
   void fetch(const sdk::FetchRequest& request, sdk::FetchSink& sink) override;
+  sdk::Object publish(const sdk::PublishRequest& request, sdk::Call& call) override;
 
  private:
   bool at_rest(const File& file);
@@ -33,6 +34,7 @@ class DirectoryStore : public sdk::Store {
   const std::chrono::milliseconds settle_;
   const bool hash_;
   const std::uint64_t hash_max_;
+  const bool publish_;
   const NameFilter filter_;
   DigestCache digests_;
   std::mutex mutex_;

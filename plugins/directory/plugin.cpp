@@ -19,7 +19,9 @@ constexpr char kOptions[] = R"json({
     "rescan": {"type": "integer", "format": "duration", "minimum": 1000, "default": 10000,
       "description": "how often to look where the kernel does not report changes: NFS, FUSE, watch limit"},
     "ignore": {"type": "array", "items": {"type": "string"}, "maxItems": 64,
-      "description": "names that are no firmware, as globs; default *.tmp, *.part and *~. Hidden names never are"}
+      "description": "names that are no firmware, as globs; default *.tmp, *.part and *~. Hidden names never are"},
+    "publish": {"type": "boolean", "default": false,
+      "description": "allow the gateway to write firmware into the folder"}
   }
 })json";
 

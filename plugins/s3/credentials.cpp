@@ -10,8 +10,8 @@
 #include "common/http_client/classify.hpp"
 #include "common/http_client/http_client.hpp"
 #include "common/http_client/url.hpp"
-#include "s3/answer.hpp"
-#include "s3/list_xml.hpp"
+#include "common/object_store/ranges.hpp"
+#include "common/object_store/signing_clock.hpp"
 
 namespace otagate::s3 {
 namespace {
@@ -126,8 +126,8 @@ class Metadata : public CredentialSource {
     // a board without a clock must not think that they have ended.
     std::string expiration = member(*object, "Expiration");
     if (expiration.size() == 20) expiration.insert(19, ".000");
-    const std::int64_t end = parse_iso8601_ms(expiration) / 1000;
-    const std::int64_t now = server_time(answer.head).value_or(std::time(nullptr));
+    const std::int64_t end = common::parse_iso8601_ms(expiration) / 1000;
+    const std::int64_t now = common::server_time(answer.head).value_or(std::time(nullptr));
     const auto lasts = std::chrono::seconds(end == 0 ? 900 : std::clamp<std::int64_t>(end - now, 0, 43'200));
     good_until_ = Clock::now() + lasts - kRenewBefore;
     kept_ = fresh;

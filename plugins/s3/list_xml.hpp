@@ -39,7 +39,4 @@ struct ErrorDocument {
 // Never fails: what is not there stays empty. Texts are cut and free of control characters.
 ErrorDocument parse_error(std::string_view xml);
 
-// "2009-10-12T17:50:30.000Z" in milliseconds since 1970, 0 when it is something else.
-std::int64_t parse_iso8601_ms(std::string_view text);
-
 }  // namespace otagate::s3

@@ -1,18 +1,15 @@
 // One bucket as a store.
 #pragma once
 
-#include <atomic>
-#include <chrono>
 #include <cstdint>
-#include <functional>
-#include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "common/http_client/http_client.hpp"
+#include "common/object_store/recent_checks.hpp"
+#include "common/object_store/signing_clock.hpp"
 #include "otagate/cpp/store.hpp"
 #include "s3/address.hpp"
 #include "s3/credentials.hpp"
@@ -45,11 +42,7 @@ class S3Store : public sdk::Store {
   common::HttpResponse send(const Unsigned& what, common::HttpRequest request, sdk::Call& call);
   [[noreturn]] void refuse(const Unsigned& what, const common::HttpResponse& response,
                            const common::HttpRequest& request, std::optional<std::int64_t> signed_at);
-  void learn_clock(const common::HttpResponse& response, std::optional<std::int64_t> signed_at);
-  std::int64_t now() const;
   sdk::Object head(std::string_view key, std::string_view token, sdk::Call& call);
-  bool checked_lately(const std::string& what);
-  void remember_check(const std::string& what);
 
   sdk::StoreHost& host_;
   const std::string bucket_;
@@ -61,12 +54,8 @@ class S3Store : public sdk::Store {
   const Address address_;
   const std::unique_ptr<CredentialSource> credentials_;
   const std::unique_ptr<common::HttpClient> http_;
-  // Seconds to add to the gateway's clock, learned from the server after it refused our time.
-  std::atomic<std::int64_t> clock_offset_ = 0;
-
-  std::mutex mutex_;
-  // Under mutex_: objects that answered lately, so that presigning many URLs of one object asks once.
-  std::map<std::string, std::chrono::steady_clock::time_point> checked_;
+  common::SigningClock clock_;
+  common::RecentChecks checked_;
 };
 
 }  // namespace otagate::s3

@@ -1,36 +1,16 @@
 #include "s3/sigv4.hpp"
 
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 
 #include <algorithm>
 #include <ctime>
 
-#include "common/http_client/url.hpp"
+#include "common/object_store/digests.hpp"
 
 namespace otagate::s3 {
 namespace {
 
 constexpr std::string_view kAlgorithm = "AWS4-HMAC-SHA256";
-
-std::string hex(std::string_view bytes) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string out;
-  for (const char c : bytes) {
-    const auto byte = static_cast<unsigned char>(c);
-    out += kDigits[byte >> 4];
-    out += kDigits[byte & 15];
-  }
-  return out;
-}
-
-std::string hmac(std::string_view key, std::string_view data) {
-  unsigned char out[EVP_MAX_MD_SIZE];
-  unsigned size = 0;
-  HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
-       reinterpret_cast<const unsigned char*>(data.data()), data.size(), out, &size);
-  return {reinterpret_cast<const char*>(out), size};
-}
 
 Params sorted(Params params) {
   std::sort(params.begin(), params.end());
@@ -76,21 +56,7 @@ std::string sha256_hex(std::string_view data) {
   unsigned char out[EVP_MAX_MD_SIZE];
   unsigned size = 0;
   EVP_Digest(data.data(), data.size(), out, &size, EVP_sha256(), nullptr);
-  return hex({reinterpret_cast<const char*>(out), size});
-}
-
-std::string query_string(const Params& query) {
-  // Sorted by what is compared on the other side: the encoded names, then the encoded values.
-  Params encoded;
-  for (const auto& [name, value] : query) {
-    encoded.emplace_back(common::percent_encode(name), common::percent_encode(value));
-  }
-  std::string out;
-  for (const auto& [name, value] : sorted(std::move(encoded))) {
-    if (!out.empty()) out += '&';
-    out.append(name).append("=").append(value);
-  }
-  return out;
+  return common::to_hex({reinterpret_cast<const char*>(out), size});
 }
 
 std::string canonical_request(const Signable& what) {
@@ -114,11 +80,11 @@ std::string string_to_sign(std::string_view request, std::string_view date, cons
 
 std::string signature(const Signable& what, const Credentials& who, std::string_view date,
                       const Scope& scope) {
-  std::string key = hmac("AWS4" + who.secret_key, date.substr(0, 8));
-  key = hmac(key, scope.region);
-  key = hmac(key, scope.service);
-  key = hmac(key, "aws4_request");
-  return hex(hmac(key, string_to_sign(canonical_request(what), date, scope)));
+  std::string key = common::hmac_sha256("AWS4" + who.secret_key, date.substr(0, 8));
+  key = common::hmac_sha256(key, scope.region);
+  key = common::hmac_sha256(key, scope.service);
+  key = common::hmac_sha256(key, "aws4_request");
+  return common::to_hex(common::hmac_sha256(key, string_to_sign(canonical_request(what), date, scope)));
 }
 
 std::string authorization(const Signable& what, const Credentials& who, std::string_view date,

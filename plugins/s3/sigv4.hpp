@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <utility>
-#include <vector>
+
+#include "common/object_store/query.hpp"
 
 namespace otagate::s3 {
 
@@ -25,8 +25,7 @@ struct Scope {
   std::string service = "s3";
 };
 
-// Names and values as they are, not encoded.
-using Params = std::vector<std::pair<std::string, std::string>>;
+using common::Params;
 
 // What is signed. `headers` holds every header to be signed, `host` among them, names in lower case.
 struct Signable {
@@ -46,8 +45,7 @@ std::string amz_date(std::int64_t unix_seconds);
 
 std::string sha256_hex(std::string_view data);
 
-// Encoded and in the order the signature wants; also good to send.
-std::string query_string(const Params& query);
+using common::query_string;  // in the order the signature wants; also good to send
 
 std::string canonical_request(const Signable& what);
 std::string string_to_sign(std::string_view canonical_request, std::string_view date, const Scope& scope);

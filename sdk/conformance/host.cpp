@@ -147,6 +147,12 @@ std::uint32_t Instance::health() {
   return core_->health;
 }
 
+std::vector<ListedObject> Instance::assigned(milliseconds patience) {
+  std::unique_lock lock(core_->mutex);
+  core_->changed.wait_for(lock, patience, [this] { return !core_->assigned.empty(); });
+  return core_->assigned;
+}
+
 void Instance::post(std::function<void()> work, milliseconds delay) { core_->post(std::move(work), delay); }
 
 void Instance::destroy() {

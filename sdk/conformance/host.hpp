@@ -105,6 +105,8 @@ class Instance {
   void destroy();
   std::vector<std::string> events();
   std::uint32_t health();
+  // The objects of what the store has assigned, once there are some; empty when none came in time.
+  std::vector<ListedObject> assigned(milliseconds patience);
 
   const void* const transport_table;
   void* const user;

@@ -174,6 +174,20 @@ std::int64_t now(void*, std::uint32_t* synchronised) {
       .count();
 }
 
+// What is said of an object, after what must hold of it was looked at.
+ListedObject listed(Core& core, const otagate_object& in) {
+  if (in.key.size == 0 || in.key.size > 1024 || view(in.key).find('\0') != std::string_view::npos)
+    core.violation("an object's key is empty, longer than 1,024 bytes, or has a NUL");
+  if (too_long(in.metadata) || too_long(in.locators))
+    core.violation("an object has more than 64 KiB of metadata");
+  if (in.sha256.size != 0 &&
+      (in.sha256.size != 64 ||
+       view(in.sha256).find_first_not_of("0123456789abcdefABCDEF") != std::string_view::npos))
+    core.violation("an object's sha256 is not 64 hex digits");
+  return {std::string(view(in.key)), std::string(view(in.change_token)), std::string(view(in.sha256)),
+          in.object_size, in.flags};
+}
+
 std::uint32_t object(void* context, otagate_call handle, const otagate_object* raw) {
   Core& core = core_of(context);
   const auto call = core.find(handle);
@@ -185,16 +199,7 @@ std::uint32_t object(void* context, otagate_call handle, const otagate_object* r
   std::lock_guard lock(call->mutex);
   if (call->completions > 0) core.violation("object() after the call had completed");
   if (!call->objects_allowed) core.violation("object() in a call that lists nothing");
-  if (in.key.size == 0 || in.key.size > 1024 || view(in.key).find('\0') != std::string_view::npos)
-    core.violation("an object's key is empty, longer than 1,024 bytes, or has a NUL");
-  if (too_long(in.metadata) || too_long(in.locators))
-    core.violation("an object has more than 64 KiB of metadata");
-  if (in.sha256.size != 0 &&
-      (in.sha256.size != 64 ||
-       view(in.sha256).find_first_not_of("0123456789abcdefABCDEF") != std::string_view::npos))
-    core.violation("an object's sha256 is not 64 hex digits");
-  call->objects.push_back({std::string(view(in.key)), std::string(view(in.change_token)),
-                           std::string(view(in.sha256)), in.object_size, in.flags});
+  call->objects.push_back(listed(core, in));
   return call->stopped ? OTAGATE_STOP : OTAGATE_CONTINUE;
 }
 
@@ -258,7 +263,18 @@ std::uint64_t assignment(void* context, otagate_instance, const otagate_assignme
     core_of(context).violation("an assignment has no external id, no device, or not 1 to 16 parts");
   return 1;
 }
-void assignment_part(void*, std::uint64_t, const otagate_assignment_part*) {}
+void assignment_part(void* context, std::uint64_t, const otagate_assignment_part* raw) {
+  Core& core = core_of(context);
+  const auto in = read_struct<otagate_assignment_part>(raw);
+  if (in.component.size == 0 || in.name.size == 0 || in.version.size == 0 || !in.object) {
+    core.violation("a part of an assignment has no component, no name, no version, or no object");
+    return;
+  }
+  ListedObject object = listed(core, read_struct<otagate_object>(in.object));
+  const std::lock_guard lock(core.mutex);
+  core.assigned.push_back(std::move(object));
+  core.changed.notify_all();
+}
 void assignment_commit(void*, std::uint64_t) {}
 void assignment_cancel(void*, otagate_instance, otagate_str) {}
 

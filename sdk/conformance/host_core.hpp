@@ -32,6 +32,7 @@ struct Instance::Core {
   std::vector<std::thread> threads;
   std::vector<std::string> violations;
   std::vector<std::string> events;
+  std::vector<ListedObject> assigned;
   std::uint32_t health = OTAGATE_OK;
   bool destroyed = false;
   // Values handed out live until the instance is destroyed.

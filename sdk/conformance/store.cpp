@@ -12,11 +12,31 @@ using sdk::make_struct;
 using sdk::str;
 
 Store::Store(Subject& subject)
-    : table_(subject.storage()), instance_(subject, OTAGATE_STORAGE_1, subject.options()) {
+    : table_(subject.storage()),
+      instance_(subject, OTAGATE_STORAGE_1, subject.options()),
+      device_(subject.setting("assigned_device")) {
   instance_.must_exist();
   auto caps = make_struct<otagate_store_caps>();
   if (table_.caps) table_.caps(instance_.self(), &caps);
   caps_ = caps;
+  if (!device_) return;
+  expect(table_.watch != nullptr, "the configuration has an assigned_device, and the store no watch()");
+  const auto watched = ended(instance_.call(std::make_shared<Call>(),
+                                            [this](otagate_call handle) {
+                                              auto request = make_struct<otagate_watch_request>();
+                                              request.device = str(*device_);
+                                              table_.watch(instance_.self(), handle, &request);
+                                            }),
+                             "watch");
+  expect(watched->ended.status == OTAGATE_OK, "watch() failed: " + watched->ended.message);
+}
+
+std::vector<ListedObject> Store::assigned() {
+  std::vector<ListedObject> all = instance_.assigned(kPatience);
+  expect(!all.empty(), "nothing was assigned to device '" + *device_ + "'");
+  std::set<std::string> keys;
+  std::erase_if(all, [&](const ListedObject& object) { return !keys.insert(object.key).second; });
+  return all;
 }
 
 void Store::finish() {
@@ -50,7 +70,7 @@ std::vector<ListedObject> Store::list_all(std::uint32_t limit) {
       expect(keys.insert(object.key).second, "the key '" + object.key + "' was listed twice");
       out.push_back(object);
     }
-    if (call->ended.text.empty()) return out;
+    if (call->ended.text.empty()) return out.empty() && device_ ? assigned() : out;
     cursor = call->ended.text;
     expect(cursors.insert(cursor).second, "list() gave the same cursor twice: it would never end");
     expect(cursors.size() < 10'000, "the listing has more than 10,000 pages; point it to a smaller place");

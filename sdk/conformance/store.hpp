@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,7 @@ class Store {
   bool blocking() const { return (instance_.subject().plugin().flags & OTAGATE_PLUGIN_BLOCKING) != 0; }
 
   std::shared_ptr<Call> start_list(const std::string& cursor, std::uint32_t limit);
+  // Where nothing is listed and the configuration names a device: what that was assigned.
   std::vector<ListedObject> list_all(std::uint32_t limit = 1000);
   std::shared_ptr<Call> start_fetch(const std::string& key, const std::string& token, Range range,
                                     std::function<std::uint32_t(std::uint64_t)> answer = {});
@@ -47,9 +49,12 @@ class Store {
   ListedObject object(std::uint64_t at_least = 1);
 
  private:
+  std::vector<ListedObject> assigned();
+
   const otagate_storage& table_;
   Instance instance_;
   otagate_store_caps caps_{};
+  const std::optional<std::string> device_;  // that is assigned something
 };
 
 }  // namespace otagate::kit

@@ -70,6 +70,47 @@ def test_s3(build_dir, s3, tmp_path, addressing):
     assert skipped(verdicts) == set()
 
 
+def test_azure(build_dir, azure, tmp_path):
+    fixture = tmp_path / "fixture"
+
+    def write(key, data):
+        azure.put(key, data, name="probe")
+        (fixture / key).parent.mkdir(parents=True, exist_ok=True)
+        (fixture / key).write_bytes(data)
+
+    fill(write)
+    script = tmp_path / "mutate.py"
+    script.write_text(textwrap.dedent(f"""
+        import os
+        from azure.storage.blob import BlobServiceClient
+        credential = {{"account_name": {azure.account!r}, "account_key": {azure.key!r}}}
+        container = BlobServiceClient({azure.endpoint!r}, credential=credential).get_container_client({azure.container!r})
+        container.upload_blob(os.environ["OTAGATE_CHECK_KEY"], b"changed" * 50000, overwrite=True)
+    """), encoding="utf-8")
+    verdicts = check_plugin(
+        build_dir, "azure", tmp_path, azure.options(publish=True),
+        {"fixture": str(fixture), "mutate": f"{sys.executable} {script}",
+         "bad": [{"container": "a/b", "anonymous": True, "account": "abc"}, {"container": "firmware"},
+                 {"container": "firmware", "connection_string": "AccountName=abc"}]},
+    )
+    assert skipped(verdicts) == {"store.stat"}
+
+
+def test_hawkbit(build_dir, hawkbit, tmp_path):
+    """It lists nothing: its objects are those that a target was assigned."""
+    target = f"kit-{hawkbit.unique}"
+    hawkbit.add_target(target)
+    hawkbit.release("kit", hawkbit.unique, image(700_000), target)
+    verdicts = check_plugin(
+        build_dir, "hawkbit", tmp_path, hawkbit.options(poll_min=1000, poll_max=2000),
+        {"assigned_device": target,
+         "bad": [{"url": hawkbit.endpoint}, {"url": "no url", "gateway_token": "t"},
+                 {"url": f"{hawkbit.endpoint}/DEFAULT/controller/v1", "gateway_token": "t"}]},
+    )
+    assert verdicts["store.assignments"] == "pass"
+    assert skipped(verdicts) == {"store.stat", "store.presign", "store.publish", "store.changed-mid-read"}
+
+
 @pytest.mark.parametrize("kind", ["docker-registry", "registry"])
 def test_oci(build_dir, make_registry, tmp_path, kind):
     registry = make_registry(kind)

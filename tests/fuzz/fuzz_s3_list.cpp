@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/object_store/ranges.hpp"
 #include "s3/answer.hpp"
 #include "s3/list_xml.hpp"
 
@@ -33,7 +34,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto end = parse_list(copy, [&](ListedObject object) {
     require(!object.key.empty() && object.key.size() <= 1024);
     require(object.key.find('\0') == std::string::npos && object.key.back() != '/');
-    const auto token = parse_token(make_token(object.etag, object.size));
+    const auto token = otagate::common::parse_token(otagate::common::make_token(object.etag, object.size));
     require(token && token->etag == object.etag && token->size == object.size);
     keys.push_back(std::move(object.key));
     return true;
@@ -66,9 +67,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string checksum = checksum_of(response.head);
   require(checksum.empty() || checksum.size() == 64);
 
-  if (const auto range = parse_content_range(text); range && range->satisfied) {
+  if (const auto range = otagate::common::parse_content_range(text); range && range->satisfied) {
     require(range->first <= range->last && range->last < range->total);
   }
-  parse_iso8601_ms(text);
+  otagate::common::parse_iso8601_ms(text);
   return 0;
 }

@@ -59,6 +59,9 @@ def test_answers_are_what_the_description_says(site, gateway):
     description = gateway.api("/openapi.json")
     digest = sha256(image(50_000))
     eventually(lambda: gateway.api_request(f"/api/v1/blobs/{digest}").status == 200, 10, what="the blob")
+    content = gateway.api_request(f"/api/v1/blobs/{digest}/content")
+    assert content.headers["Content-Type"] == "application/octet-stream" and content.body == image(50_000)
+    assert gateway.api_request(f"/api/v1/blobs/{digest}/content", "HEAD").headers["Content-Length"] == "50000"
     asked = [
         ("GET", "/status", "/status"),
         ("GET", "/plugins", "/plugins"),
@@ -73,6 +76,12 @@ def test_answers_are_what_the_description_says(site, gateway):
         ("GET", "/firmware", "/firmware"),
         ("GET", "/firmware/{name}/{version}", "/firmware/app/latest"),
         ("POST", "/firmware/{name}/{version}/fetch", "/firmware/app/1.0.0/fetch"),
+        ("POST", "/firmware", "/firmware"),
+        ("PUT", "/blobs/{sha256}", f"/blobs/{digest}"),
+        ("POST", "/bundles", "/bundles"),
+        ("POST", "/firmware/{name}/{version}/publish", "/firmware/own/1.0.0/publish?store=files"),
+        ("DELETE", "/firmware/{name}/{version}", "/firmware/own/1.0.0"),
+        ("DELETE", "/firmware/{name}/{version}", "/firmware/carried/2.0.0"),
         ("GET", "/cache", "/cache"),
         ("GET", "/blobs", "/blobs"),
         ("GET", "/blobs/{sha256}", f"/blobs/{digest}"),
@@ -109,6 +118,10 @@ def test_answers_are_what_the_description_says(site, gateway):
                   "policy": {"waves": ["1", "50%"], "abort_at": "5%", "windows": ["02:00-04:00"], "approval": True}}
     bodies = {
         ("PUT", "/log"): {"level": "debug"},
+        ("POST", "/firmware"): {"items": [{"sha256": digest, "name": "own", "version": "1.0.0"}]},
+        ("PUT", f"/blobs/{digest}"): image(50_000),
+        ("POST", "/bundles"): {"manifest": json.dumps({"format": "otagate-bundle/1", "items": [
+            {"sha256": digest, "size": 50_000, "name": "carried", "version": "2.0.0"}]})},
         ("PUT", f"/blobs/{digest}/pin"): {"reason": "test"},
         ("POST", "/devices"): {"items": [{"id": "hall 3/ä", "type": "sensor", "versions": {"application": "0.9"}},
                                          {"id": "other", "attributes": {"site": "x"}}]},
@@ -126,7 +139,9 @@ def test_answers_are_what_the_description_says(site, gateway):
         (method.upper(), path)
         for path, methods in description["paths"].items() for method in methods
     }
-    untested = {("GET", "/api/v1/events/stream"), ("POST", "/api/v1/state/restore")}
+    # Read as bytes above, as a stream, and in a test of its own.
+    untested = {("GET", "/api/v1/blobs/{sha256}/content"), ("GET", "/api/v1/events/stream"),
+                ("POST", "/api/v1/state/restore")}
     assert described - {(m, "/api/v1" + p) for m, p, _ in asked} == untested
     # Errors too, and a path nobody described.
     for target in ("/blobs/nonsense", "/stores/none/objects", "/devices/none", "/devices?approval=maybe",

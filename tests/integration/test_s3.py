@@ -3,8 +3,8 @@
 import contextlib
 import http.client
 import json
-import subprocess
 
+from support.certificate import self_signed
 from support.clients import curl, image, sha256
 from support.net import eventually
 from support.s3 import S3Server
@@ -142,12 +142,7 @@ def test_other_patterns_make_another_catalog_of_the_same_objects(gateway, s3):
 
 
 def test_tls_with_a_certificate_of_ones_own(gateway, owner, tmp_path):
-    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-         "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert],
-        check=True, capture_output=True,
-    )
+    cert, key = self_signed(tmp_path)
     s3 = owner.add(S3Server(cert=cert, key=key)).start()
     data = image(700_000)
     s3.put("t/fw-1.0.0.bin", data)

@@ -4,21 +4,18 @@ import datetime
 import hashlib
 import os
 import re
-import subprocess
-import threading
-import time
 import urllib.error
 import urllib.request
 
 import pytest
 
+from support import object_cases as cases
 from support import store_probe
+from support.certificate import self_signed
 from support.clients import image, sha256
 from support.s3 import S3Server
 from support.store_probe import StoreProbe
 from support.tools import need, scaled
-
-STRANGE = ["a b/c+d%/ü.bin", "plain.bin", "sp ace", "%2F", "a+b", "ключ/日本.bin", "quo'te\"<&>.bin", "~tilde!*()", "a=b&c=d", "x#y?z"]
 
 
 @pytest.fixture
@@ -27,42 +24,15 @@ def probe(build_dir, owner):
 
 
 def test_keys_of_all_kinds_come_back_byte_identical(s3, probe):
-    digests = {}
-    for number, key in enumerate(STRANGE):
-        data = image(10_000 + number, seed=number)
-        s3.put(key, data)
-        digests[key] = sha256(data)
-    store = probe(s3.options())
-    listed = store.objects()
-    assert sorted(listed) == sorted(STRANGE)
-    for key in STRANGE:
-        fetched = store.fetch(key, listed[key]["token"])
-        assert fetched["status"] == store_probe.OK, fetched
-        assert fetched["sha256"] == digests[key], key
-        assert fetched["token"] == listed[key]["token"]
+    cases.keys_of_all_kinds(s3, [probe(s3.options())])
 
 
 def test_ranges_join_to_the_whole(s3, probe):
-    data = image(1_000_003)
-    s3.put("fw.bin", data)
-    store = probe(s3.options())
-    token = store.objects()["fw.bin"]["token"]
-    for offset, length in [(0, 1), (0, 65536), (65536, 262144), (999_999, 100), (1_000_002, 1)]:
-        fetched = store.fetch("fw.bin", token, offset, length)
-        assert fetched["sha256"] == sha256(data[offset : offset + length]), (offset, length, fetched)
-        assert fetched["total"] == len(data)
-    for offset in (len(data), len(data) + 5):
-        beyond = store.fetch("fw.bin", token, offset, 10)
-        assert (beyond["status"], beyond["size"]) == (store_probe.OK, 0), beyond
+    cases.ranges_join(s3, probe(s3.options()))
 
 
 def test_an_empty_object_is_fetched_as_nothing(s3, probe):
-    s3.put("empty", b"")
-    store = probe(s3.options())
-    token = store.objects()["empty"]["token"]
-    for length in (0, 100):
-        fetched = store.fetch("empty", token, 0, length)
-        assert (fetched["status"], fetched["size"]) == (store_probe.OK, 0), fetched
+    cases.nothing_in_an_empty_object(s3, probe(s3.options()))
 
 
 def test_pages_of_more_than_a_thousand(s3, probe):
@@ -95,16 +65,7 @@ def test_metadata_and_checksum_of_an_object(s3, probe):
 
 
 def test_a_replaced_object_never_mixes(s3, probe):
-    s3.put("fw.bin", image(300_000, seed=1))
-    store = probe(s3.options())
-    token = store.objects()["fw.bin"]["token"]
-    assert store.fetch("fw.bin", token, 0, 100_000)["status"] == store_probe.OK
-    s3.put("fw.bin", image(300_000, seed=2))
-    changed = store.fetch("fw.bin", token, 100_000, 100_000)
-    assert (changed["status"], changed["size"]) == (store_probe.CHANGED, 0), changed
-    assert store.objects()["fw.bin"]["token"] != token
-    s3.delete("fw.bin")
-    assert store.fetch("fw.bin", token)["status"] == store_probe.NOT_FOUND
+    cases.replaced_never_mixes(s3, probe(s3.options()))
 
 
 def test_wrong_credentials_say_what_to_check(s3, probe):
@@ -133,13 +94,7 @@ def test_the_server_away_is_worth_another_try(s3, probe):
 
 @pytest.fixture
 def certificate(tmp_path):
-    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-         "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost", "-keyout", key, "-out", cert],
-        check=True, capture_output=True,
-    )
-    return cert, key
+    return self_signed(tmp_path)
 
 
 def test_tls_with_a_certificate_of_ones_own(owner, probe, certificate):
@@ -237,27 +192,10 @@ def test_a_wrong_clock_is_learned_once(s3, probe):
 
 
 def test_a_slow_upstream_is_read_in_parallel(s3, probe, make_proxy):
-    s3.put("fw.bin", image(500_000))
     uplink = make_proxy(s3.port, rate=2_000_000)
-    store = probe(s3.options(endpoint=uplink.endpoint))
-    token = store.objects()["fw.bin"]["token"]
-    assert store.fetch("fw.bin", token, 0, 250_000)["size"] == 250_000
-    assert uplink.requests[-1].range == (0, 249_999)
-    assert uplink.requests[-1].headers["if-match"].strip('"') == token.rsplit("/", 1)[0]
+    cases.range_goes_out_with_its_condition(s3, probe(s3.options(endpoint=uplink.endpoint)), uplink)
 
 
 def test_a_cut_uplink_ends_the_attempt(s3, probe, make_proxy):
-    s3.put("fw.bin", image(3_000_000))
     uplink = make_proxy(s3.port, rate=1_000_000)
-    store = probe(s3.options(endpoint=uplink.endpoint))
-    token = store.objects()["fw.bin"]["token"]
-    timer = threading.Timer(0.5, uplink.cut)
-    timer.start()
-    started = time.monotonic()
-    answer = store.fetch("fw.bin", token)
-    timer.join()
-    assert answer["status"] == store_probe.TRANSIENT and answer["size"] < 3_000_000, answer
-    assert time.monotonic() - started < 10
-    uplink.restore()
-    rest = store.fetch("fw.bin", token, answer["size"])
-    assert rest["status"] == store_probe.OK and rest["size"] == 3_000_000 - answer["size"]
+    cases.cut_uplink_ends_the_attempt(s3, probe(s3.options(endpoint=uplink.endpoint)), uplink)

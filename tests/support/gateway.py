@@ -285,9 +285,9 @@ class Gateway:
         return request(self.http(timeout), method, path, headers)
 
     def api_request(self, path, method="GET", body=None, timeout=30, headers=None):
-        """A request to the admin API; `body` goes out as JSON."""
+        """A request to the admin API; `body` goes out as JSON, bytes as they are."""
         headers = dict(headers or {})
-        if body is not None:
+        if body is not None and not isinstance(body, bytes):
             body = json.dumps(body).encode()
             headers["Content-Type"] = "application/json"
         return request(UnixConnection(self.socket_path, timeout), method, path, headers, body)

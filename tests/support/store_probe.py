@@ -21,7 +21,8 @@ class StoreProbe:
     def __init__(self, build_dir, plugin, options, env=None):
         build_dir = pathlib.Path(build_dir)
         resolved = {
-            name: pathlib.Path(value["file"]).read_text(encoding="utf-8") if isinstance(value, dict) else value
+            name: pathlib.Path(value["file"]).read_text(encoding="utf-8")
+            if isinstance(value, dict) and list(value) == ["file"] else value
             for name, value in options.items()
         }
         self._process = subprocess.Popen(
@@ -42,8 +43,16 @@ class StoreProbe:
         assert answer["status"] == OK, answer
         return {found["key"]: found for found in answer["objects"]}
 
-    def fetch(self, key, token="", offset=0, length=0):
-        return self.ask("fetch", key, token, offset, length)
+    def fetch(self, key, token="", offset=0, length=0, locator=""):
+        return self.ask("fetch", key, token, offset, length, locator)
+
+    def feedback(self, device, external_id, kind, done=0, total=0, code=0, message=""):
+        return self.ask("feedback", device, str(external_id), kind, done, total, code, message)
+
+    def assigned(self, seconds=20):
+        """The next thing that the store assigned ({"assignment"}) or took back ({"cancelled"}); None: in vain."""
+        answer = self.ask("assigned", seconds)
+        return answer if answer["status"] == OK else None
 
     def close(self):
         self._process.stdin.close()

@@ -14,11 +14,13 @@
 #include <variant>
 #include <vector>
 
+#include "common/testing/assignments_taken.hpp"
 #include "otagate/cpp/store.hpp"
 
 namespace otagate::testing {
 
-using OptionValue = std::variant<std::string, std::int64_t, bool, std::vector<std::string>>;
+using OptionValue = std::variant<std::string, std::int64_t, bool, std::vector<std::string>,
+                                 std::map<std::string, std::string>>;
 
 struct Ended {
   std::uint32_t status = OTAGATE_INTERNAL;
@@ -64,6 +66,18 @@ class FakeStoreHost {
       const std::scoped_lock lock(from(self).mutex_);
       from(self).changed_.emplace_back(sdk::view(key));
       from(self).news_.notify_all();
+    };
+    storage_.assignment = [](void* self, otagate_instance, const otagate_assignment* wish) {
+      return from(self).assignments_.begin(*wish);
+    };
+    storage_.assignment_part = [](void* self, std::uint64_t handle, const otagate_assignment_part* part) {
+      from(self).assignments_.part(handle, *part, copy(*part->object));
+    };
+    storage_.assignment_commit = [](void* self, std::uint64_t handle) {
+      from(self).assignments_.commit(handle);
+    };
+    storage_.assignment_cancel = [](void* self, otagate_instance, otagate_str external_id) {
+      from(self).assignments_.cancel(external_id);
     };
     host_.size = sizeof host_;
     host_.abi_minor = OTAGATE_ABI_MINOR;
@@ -161,7 +175,7 @@ class FakeStoreHost {
   // `sink` may look at the bytes and say OTAGATE_STOP.
   Fetched fetch(const std::string& key, const std::string& token = "", std::uint64_t offset = 0,
                 std::uint64_t length = 0, std::function<std::uint32_t(std::string_view)> sink = {},
-                std::function<bool()> cancelled = {}) {
+                std::function<bool()> cancelled = {}, const std::string& locator = "") {
     Fetched result;
     Open call;
     call.cancelled = std::move(cancelled);
@@ -176,6 +190,7 @@ class FakeStoreHost {
     };
     auto request = sdk::make_struct<otagate_fetch_request>();
     request.key = sdk::str(key);
+    request.locator = sdk::str(locator);
     request.change_token = sdk::str(token);
     request.offset = offset;
     request.length = length;
@@ -215,6 +230,27 @@ class FakeStoreHost {
         [&](const void* raw) { result.bytes = sdk::view(static_cast<const otagate_presigned*>(raw)->url); });
     return result;
   }
+
+  Ended watch(const std::string& device, const sdk::Pairs& attributes = {}) {
+    return watching(storage_calls_->watch, device, attributes);
+  }
+  Ended unwatch(const std::string& device) { return watching(storage_calls_->unwatch, device, {}); }
+  Ended feedback(const sdk::Feedback& said) {
+    Ended result;
+    Open call;
+    auto raw = sdk::make_struct<otagate_feedback>();
+    raw.kind = said.kind;
+    raw.external_id = sdk::str(said.external_id);
+    raw.device = sdk::str(said.device);
+    raw.done = said.done;
+    raw.total = said.total;
+    raw.at_ms = said.at_ms;
+    raw.code = said.code;
+    raw.message = sdk::str(said.message);
+    run(call, result, [&](otagate_call id) { storage_calls_->feedback(self_, id, &raw); });
+    return result;
+  }
+  AssignmentsTaken& assignments() { return assignments_; }
 
   // Waits until `done` is true of what the plugin said (under the lock); false: it was not in time.
   bool wait(const std::function<bool(const FakeStoreHost&)>& done,
@@ -286,6 +322,18 @@ class FakeStoreHost {
     calls_.erase(id);
   }
 
+  Ended watching(void (*function)(void*, otagate_call, const otagate_watch_request*),
+                 const std::string& device, const sdk::Pairs& attributes) {
+    Ended result;
+    Open call;
+    const std::string packed = sdk::pack(attributes);
+    auto request = sdk::make_struct<otagate_watch_request>();
+    request.device = sdk::str(device);
+    request.attributes = sdk::str(packed);
+    run(call, result, [&](otagate_call id) { function(self_, id, &request); });
+    return result;
+  }
+
   template <class Start>
   Listed one_object(Start start) {
     Listed result;
@@ -298,13 +346,15 @@ class FakeStoreHost {
     return result;
   }
 
-  std::uint32_t option(const std::string& path, otagate_value* value) const {
+  std::uint32_t option(const std::string& path, otagate_value* value) {
     auto out = sdk::make_struct<otagate_value>();
     std::string_view name = path;
     std::optional<std::size_t> index;
-    if (const std::size_t dot = path.rfind('.'); dot != std::string::npos && !options_.contains(path)) {
-      index = std::stoul(path.substr(dot + 1));
+    std::string member;
+    if (const std::size_t dot = path.find('.'); dot != std::string::npos && !options_.contains(path)) {
       name = name.substr(0, dot);
+      member = path.substr(dot + 1);
+      if (member.find_first_not_of("0123456789") == std::string::npos) index = std::stoul(member);
     }
     const auto found = options_.find(std::string(name));
     if (found == options_.end()) return OTAGATE_NOT_FOUND;
@@ -317,6 +367,16 @@ class FakeStoreHost {
     } else if (const auto* flag = std::get_if<bool>(&found->second)) {
       out.kind = OTAGATE_VALUE_BOOLEAN;
       out.integer = *flag ? 1 : 0;
+    } else if (const auto* table = std::get_if<std::map<std::string, std::string>>(&found->second)) {
+      const auto value_of = table->find(member);
+      if (!member.empty() && value_of == table->end()) return OTAGATE_NOT_FOUND;
+      out.kind = member.empty() ? OTAGATE_VALUE_TABLE : OTAGATE_VALUE_STRING;
+      if (member.empty()) {
+        if (table_keys_.empty())
+          for (const auto& member_of : *table) table_keys_.append(member_of.first).push_back('\0');
+        out.integer = static_cast<std::int64_t>(table->size());
+      }
+      out.string = sdk::str(member.empty() ? table_keys_ : value_of->second);
     } else {
       const auto& list = std::get<std::vector<std::string>>(found->second);
       if (index && *index >= list.size()) return OTAGATE_NOT_FOUND;
@@ -329,6 +389,8 @@ class FakeStoreHost {
   }
 
   const std::map<std::string, OptionValue> options_;
+  std::string table_keys_;  // of the one table of an instance: an option lives as long as that
+  AssignmentsTaken assignments_;
   otagate_host host_ = {};
   otagate_storage_host storage_ = {};
   const otagate_plugin* plugin_ = nullptr;

@@ -3,9 +3,13 @@
 // input, one a line; each is answered with one JSON object on standard output:
 //   ["list", limit]                            all pages: {"objects": [...], "pages": n}
 //   ["count", limit]                           the same without keeping them: {"count", "grown_kib"}
-//   ["fetch", key, token, offset, length]      {"sha256", "size", "total", "token"}
+//   ["fetch", key, token, offset, length, locator]   {"sha256", "size", "total", "token"}
 //   ["stat", key], ["presign", key, token, head, expiry_ms]
 //   ["publish", file, sha256, key, metadata]
+//   ["watch", device, attributes], ["unwatch", device]
+//   ["feedback", device, external_id, kind, done, total, code, message]
+//   ["assigned", seconds]     the next thing the store assigned or took back, "status" 9 when none came
+//   ["health"]                {"health"}: what the store said of itself last
 // "status" is 0 in every good answer; "message" says why in the others.
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -36,6 +40,8 @@ std::map<std::string, testing::OptionValue> read_options(const json::object& obj
       options[key] = value.as_bool();
     } else if (value.is_int64()) {
       options[key] = value.as_int64();
+    } else if (value.is_object()) {
+      options[key] = json::value_to<std::map<std::string, std::string>>(value);
     } else {
       options[key] = json::value_to<std::vector<std::string>>(value);
     }
@@ -104,7 +110,8 @@ json::object count(FakeStoreHost& host, std::uint32_t limit) {
 json::object fetch(FakeStoreHost& host, const json::array& command) {
   const testing::Fetched fetched =
       host.fetch(json::value_to<std::string>(command.at(1)), json::value_to<std::string>(command.at(2)),
-                 command.at(3).to_number<std::uint64_t>(), command.at(4).to_number<std::uint64_t>());
+                 command.at(3).to_number<std::uint64_t>(), command.at(4).to_number<std::uint64_t>(), {}, {},
+                 json::value_to<std::string>(command.at(5)));
   json::object out = to_json(static_cast<const testing::Ended&>(fetched));
   out["sha256"] = sha256(fetched.bytes);
   out["size"] = fetched.bytes.size();
@@ -113,14 +120,64 @@ json::object fetch(FakeStoreHost& host, const json::array& command) {
   return out;
 }
 
+sdk::Pairs to_pairs(const json::value& object) {
+  sdk::Pairs pairs;
+  for (const auto& [key, value] : object.as_object()) {
+    pairs.emplace_back(key, json::value_to<std::string>(value));
+  }
+  return pairs;
+}
+
+json::object to_json(const sdk::Assignment& wish) {
+  json::array parts;
+  for (const sdk::AssignmentPart& part : wish.parts) {
+    json::object params;
+    for (const auto& [key, value] : part.params) params[key] = value;
+    json::array locators;
+    for (const std::string& locator : part.object.locators) locators.emplace_back(locator);
+    parts.push_back(json::object{{"component", part.component},
+                                 {"name", part.name},
+                                 {"version", part.version},
+                                 {"params", params},
+                                 {"object", to_json(part.object)},
+                                 {"locators", locators}});
+  }
+  return {{"external_id", wish.external_id},
+          {"device", wish.device},
+          {"mode", wish.mode},
+          {"window", wish.window},
+          {"needs_confirm", wish.needs_confirm},
+          {"parts", parts}};
+}
+
+json::object assigned(FakeStoreHost& host, const json::array& command) {
+  const auto limit = std::chrono::seconds(command.at(1).to_number<std::int64_t>());
+  const std::optional<testing::Assigned> next = host.assignments().next(limit);
+  if (!next) return {{"status", OTAGATE_DEADLINE}};
+  if (next->cancelled) return {{"status", OTAGATE_OK}, {"cancelled", next->wish.external_id}};
+  return {{"status", OTAGATE_OK}, {"assignment", to_json(next->wish)}};
+}
+
+json::object feedback(FakeStoreHost& host, const json::array& command) {
+  const std::string device = json::value_to<std::string>(command.at(1));
+  const std::string external_id = json::value_to<std::string>(command.at(2));
+  const std::string message = json::value_to<std::string>(command.at(7));
+  sdk::Feedback said;
+  said.device = device;
+  said.external_id = external_id;
+  said.kind = command.at(3).to_number<std::uint32_t>();
+  said.done = command.at(4).to_number<std::uint64_t>();
+  said.total = command.at(5).to_number<std::uint64_t>();
+  said.code = command.at(6).to_number<std::int32_t>();
+  said.message = message;
+  return to_json(host.feedback(said));
+}
+
 json::object publish(FakeStoreHost& host, const json::array& command) {
   const int fd = open(command.at(1).as_string().c_str(), O_RDONLY | O_CLOEXEC);
   struct stat info = {};
   if (fd < 0 || fstat(fd, &info) != 0) return {{"status", OTAGATE_INVALID}, {"message", "no such file"}};
-  sdk::Pairs metadata;
-  for (const auto& [key, value] : command.at(4).as_object()) {
-    metadata.emplace_back(key, json::value_to<std::string>(value));
-  }
+  const sdk::Pairs metadata = to_pairs(command.at(4));
   json::object out = to_json(host.publish(fd, static_cast<std::uint64_t>(info.st_size),
                                           json::value_to<std::string>(command.at(2)),
                                           json::value_to<std::string>(command.at(3)), metadata));
@@ -143,6 +200,12 @@ json::object answer(FakeStoreHost& host, const json::array& command) {
     out["url"] = made.bytes;
     return out;
   }
+  if (what == "watch")
+    return to_json(host.watch(json::value_to<std::string>(command.at(1)), to_pairs(command.at(2))));
+  if (what == "unwatch") return to_json(host.unwatch(json::value_to<std::string>(command.at(1))));
+  if (what == "feedback") return feedback(host, command);
+  if (what == "assigned") return assigned(host, command);
+  if (what == "health") return {{"status", OTAGATE_OK}, {"health", host.health()}};
   return {{"status", OTAGATE_INVALID}, {"message", "no command '" + what + "'"}};
 }
 

@@ -94,31 +94,6 @@ TEST(FailureOf, SeesAWrongClockWithoutADocument) {
   EXPECT_EQ(failure_of(head_answer, kContext).status, OTAGATE_DENIED);
 }
 
-TEST(Token, JoinsETagAndSize) {
-  EXPECT_EQ(make_token("a/b", 5), "a/b/5");
-  EXPECT_EQ(parse_token("a/b/5")->etag, "a/b");
-  EXPECT_EQ(parse_token("a/b/5")->size, 5u);
-  EXPECT_EQ(parse_token(make_token("x", OTAGATE_SIZE_UNKNOWN))->size, OTAGATE_SIZE_UNKNOWN);
-  EXPECT_FALSE(parse_token("nothing"));
-  EXPECT_FALSE(parse_token("x/-1"));
-}
-
-TEST(ContentRange, IsReadStrictly) {
-  const auto range = parse_content_range("bytes 10-19/443");
-  ASSERT_TRUE(range);
-  EXPECT_TRUE(range->satisfied);
-  EXPECT_EQ(range->first, 10u);
-  EXPECT_EQ(range->last, 19u);
-  EXPECT_EQ(range->total, 443u);
-  EXPECT_FALSE(parse_content_range("bytes */443")->satisfied);
-  EXPECT_EQ(parse_content_range("bytes */443")->total, 443u);
-  EXPECT_EQ(parse_content_range("bytes 0-1/*")->total, OTAGATE_SIZE_UNKNOWN);
-  for (const char* text : {"", "bytes", "bytes 1-0/5", "bytes 0-5/5", "items 0-1/5", "bytes 0-1",
-                           "bytes -1/5", "bytes 0-1/x", "bytes 99999999999999999999-1/5"}) {
-    EXPECT_FALSE(parse_content_range(text)) << text;
-  }
-}
-
 TEST(ChecksumOf, TakesOnlyTheWholeObjects) {
   const auto checksum = [](const std::string& value, const std::string& type) {
     common::HttpHead head{200, {{"x-amz-checksum-sha256", value}}};

@@ -134,15 +134,5 @@ TEST(ParseError, OfSomethingElseIsEmpty) {
   }
 }
 
-TEST(ParseIso8601, TakesFractionsAndNothingButUtc) {
-  EXPECT_EQ(parse_iso8601_ms("1970-01-01T00:00:01Z"), 1000);
-  EXPECT_EQ(parse_iso8601_ms("1970-01-01T00:00:01.5Z"), 1500);
-  EXPECT_EQ(parse_iso8601_ms("1970-01-01T00:00:01.123456789Z"), 1123);
-  for (const char* text :
-       {"", "1970-01-01", "1970-01-01T00:00:01+02:00", "1970-01-01T00:00:01.5", "soon, very soon, ok"}) {
-    EXPECT_EQ(parse_iso8601_ms(text), 0) << text;
-  }
-}
-
 }  // namespace
 }  // namespace otagate::s3

@@ -41,6 +41,18 @@ class ScriptedHost final : public FleetHost {
     revoked.push_back({transport, attempt, reason});
   }
   void credentials_changed() override {}
+  void device_known(const KnownDevice& device) override {
+    const std::scoped_lock lock(mutex);
+    known[device.id] = device;
+  }
+  void device_gone(const std::string& id) override {
+    const std::scoped_lock lock(mutex);
+    known.erase(id);
+  }
+  void feedback_waits(const state::OutboxRow& row) override {
+    const std::scoped_lock lock(mutex);
+    feedback.push_back(row);
+  }
 
   void release() {
     std::vector<std::pair<Digest, std::function<void(Result<Digest>)>>> taken;
@@ -62,6 +74,8 @@ class ScriptedHost final : public FleetHost {
   std::vector<std::pair<Digest, std::function<void(Result<Digest>)>>> waiting;
   std::map<std::string, std::vector<Digest>> kept;
   std::vector<Revoked> revoked;
+  std::map<std::string, KnownDevice> known;
+  std::vector<state::OutboxRow> feedback;
 };
 
 class FleetTest : public state::StateTest {

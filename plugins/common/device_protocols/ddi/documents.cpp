@@ -39,11 +39,6 @@ json::object artifact_object(const Place& place, const Artifact& artifact) {
           {"_links", std::move(links)}};
 }
 
-std::string two_digits(std::uint64_t number) {
-  const std::string digits = std::to_string(number);
-  return digits.size() < 2 ? "0" + digits : digits;
-}
-
 bool may_stand_in_a_name(char c) {
   const auto byte = static_cast<unsigned char>(c);
   return byte > 0x20 && byte != 0x7f && c != '/' && c != '\\' && c != '"';
@@ -76,10 +71,6 @@ Place::Place(std::string_view listener, std::string_view tenant, std::string_vie
       controller(base_url + "/" + percent_encode(tenant) + "/controller/v1/" + percent_encode(device)) {}
 
 bool Place::secure() const { return base_url.starts_with("https:"); }
-
-std::string_view part_name(std::string_view component) {
-  return component.empty() || component == "application" ? "os" : component;
-}
 
 std::string_view ending_of(std::string_view begin) {
   // cpio (newc, crc), and its first member is SWUpdate's description: the name follows a head of 110 bytes.
@@ -127,9 +118,8 @@ std::string poll_document(const Place& place, std::uint64_t seconds, const PollL
         link(place.controller + "/deploymentBase/" + std::to_string(links.deployment) + tag);
   }
   if (links.config_data) list["configData"] = link(place.controller + "/configData");
-  const std::string sleep =
-      two_digits(seconds / 3600) + ":" + two_digits(seconds / 60 % 60) + ":" + two_digits(seconds % 60);
-  const json::object document = {{"config", {{"polling", {{"sleep", sleep}}}}}, {"_links", std::move(list)}};
+  const json::object document = {{"config", {{"polling", {{"sleep", common::ddi::format_sleep(seconds)}}}}},
+                                 {"_links", std::move(list)}};
   return json::serialize(document);
 }
 

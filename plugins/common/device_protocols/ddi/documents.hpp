@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/ddi/vocabulary.hpp"
 #include "otagate/cpp/transport_host.hpp"
 
 namespace otagate::plugins::devices::ddi {
@@ -30,8 +31,7 @@ struct Artifact {
   std::uint64_t size = 0;
 };
 
-// "os" is the part every DDI client looks for: the gateway's component "application". Others keep their name.
-std::string_view part_name(std::string_view component);
+using common::ddi::part_name;
 // Bytes that begin the blob -> the ending of a file of that kind, with its dot. Clients look at it: SWUpdate
 // passes over what does not end in ".swu".
 std::string_view ending_of(std::string_view begin);

@@ -12,24 +12,10 @@ namespace {
 
 namespace json = boost::json;
 
-template <class T>
-using Words = std::array<std::pair<std::string_view, T>, 3>;
-
-constexpr std::array<std::pair<std::string_view, Execution>, 8> kExecutions = {{
-    {"closed", Execution::closed},
-    {"proceeding", Execution::proceeding},
-    {"canceled", Execution::canceled},
-    {"scheduled", Execution::scheduled},
-    {"rejected", Execution::rejected},
-    {"resumed", Execution::resumed},
-    {"downloaded", Execution::downloaded},
-    {"download", Execution::download},
-}};
-constexpr Words<Finished> kFinished = {
-    {{"success", Finished::success}, {"failure", Finished::failure}, {"none", Finished::none}}};
-constexpr Words<ConfigData::Mode> kModes = {{{"merge", ConfigData::Mode::merge},
-                                             {"replace", ConfigData::Mode::replace},
-                                             {"remove", ConfigData::Mode::remove}}};
+using common::ddi::kConfigModes;
+using common::ddi::kConfirmations;
+using common::ddi::kExecutions;
+using common::ddi::kFinished;
 
 // A message that is not as it should be; caught where it was begun to be read.
 struct Wrong {
@@ -59,9 +45,7 @@ std::string_view text_at(const json::object& from, std::string_view key, std::st
 template <class Table>
 auto word_at(const json::object& from, std::string_view key, std::string_view name, const Table& table) {
   const std::string_view word = text_at(from, key, name);
-  const auto found =
-      std::find_if(table.begin(), table.end(), [&](const auto& entry) { return entry.first == word; });
-  if (found != table.end()) return found->second;
+  if (const auto found = common::ddi::parse_word(table, word)) return *found;
   std::string known;
   for (const auto& entry : table) known.append(known.empty() ? "" : ", ").append(entry.first);
   throw Wrong{std::string(name) + " must be one of " + known};
@@ -165,7 +149,7 @@ std::optional<ConfigData> parse_config_data(std::string_view text, std::string& 
   return parsed<ConfigData>(text, wrong, [](const json::object& message) {
     ConfigData out;
     if (const json::value* mode = message.if_contains("mode"); mode != nullptr && !mode->is_null())
-      out.mode = word_at(message, "mode", "mode", kModes);
+      out.mode = word_at(message, "mode", "mode", kConfigModes);
     const json::object& data = object_at(message, "data", "data");
     if (data.size() > kMaxData) throw Wrong{"data has more than 100 members"};
     for (const auto& [key, value] : data) {
@@ -188,10 +172,8 @@ std::optional<AssignedVersion> parse_assigned_version(std::string_view text, std
 
 std::optional<Confirmation> parse_confirmation(std::string_view text, std::string& wrong) {
   return parsed<Confirmation>(text, wrong, [](const json::object& message) {
-    constexpr std::array<std::pair<std::string_view, bool>, 2> kAnswers = {
-        {{"confirmed", true}, {"denied", false}}};
     Confirmation out;
-    out.confirmed = word_at(message, "confirmation", "confirmation", kAnswers);
+    out.confirmed = word_at(message, "confirmation", "confirmation", kConfirmations);
     out.code = code_of(message);
     out.details = details_of(message);
     return out;

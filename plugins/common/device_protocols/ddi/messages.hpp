@@ -10,23 +10,16 @@
 #include <utility>
 #include <vector>
 
+#include "common/ddi/vocabulary.hpp"
+
 namespace otagate::plugins::devices::ddi {
 
 inline constexpr std::size_t kMaxBody = std::size_t{64} << 10;
 inline constexpr std::size_t kMaxDetails = 512;  // of the text that is kept of a feedback's details
 inline constexpr std::size_t kMaxData = 100;     // attributes in one message
 
-enum class Execution : std::uint8_t {
-  closed,
-  proceeding,
-  canceled,
-  scheduled,
-  rejected,
-  resumed,
-  downloaded,
-  download
-};
-enum class Finished : std::uint8_t { success, failure, none };
+using common::ddi::Execution;
+using common::ddi::Finished;
 
 struct Feedback {
   Execution execution = Execution::proceeding;
@@ -42,7 +35,7 @@ struct Feedback {
 std::uint64_t share_of(const Feedback& feedback, std::uint64_t size);
 
 struct ConfigData {
-  enum class Mode : std::uint8_t { merge, replace, remove };
+  using Mode = common::ddi::ConfigMode;
   Mode mode = Mode::merge;
   std::vector<std::pair<std::string, std::string>> data;
 };
