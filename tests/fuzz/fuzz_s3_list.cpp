@@ -29,9 +29,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace otagate::s3;
   const std::string_view text(reinterpret_cast<const char*>(data), size);
 
+  // The root decides which of the two kinds of page it can be.
+  const bool versions = text.find("ListVersionsResult") != std::string_view::npos;
   std::vector<std::string> keys;
   std::string copy(text);
-  const auto end = parse_list(copy, [&](ListedObject object) {
+  const auto end = parse_list(copy, versions, [&](ListedObject object) {
     require(!object.key.empty() && object.key.size() <= 1024);
     require(object.key.find('\0') == std::string::npos && object.key.back() != '/');
     const auto token = otagate::common::parse_token(otagate::common::make_token(object.etag, object.size));
@@ -42,7 +44,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (end) {
     std::size_t seen = 0;
     copy = text;
-    require(parse_list(copy, [&](ListedObject object) {
+    require(parse_list(copy, versions, [&](ListedObject object) {
               require(object.key == keys[seen]);
               return ++seen < keys.size() / 2;
             }).has_value());

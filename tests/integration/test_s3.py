@@ -159,3 +159,52 @@ def test_many_objects_in_pages(gateway, s3):
         (folder / f"fw{number}-1.0.0.bin").write_bytes(b"%d" % number)
     start(gateway, s3, s3.options(metadata=False))
     eventually(lambda: len(gateway.catalog()) == count, 60, what="all of them")
+
+
+def test_earlier_versions_are_firmware_of_their_own(gateway, s3):
+    s3.client().put_bucket_versioning(Bucket=s3.bucket, VersioningConfiguration={"Status": "Enabled"})
+    images = {f"1.{n}.0": image(100_000 + n, seed=60 + n) for n in range(3)}
+    for version, data in images.items():
+        s3.put("app.bin", data, name="app", version=version)
+    s3.put("gone.bin", image(100), name="gone", version="1.0.0")
+    s3.delete("gone.bin")
+    start(gateway, s3, s3.options(versions="all"))
+    for version, data in images.items():
+        item = gateway.wait_firmware("app", version)
+        assert gateway.get(f"/firmware/app/{version}").body == data, item
+    keys = sorted(o["key"] for o in gateway.api("/stores/bucket/objects")["items"])
+    assert keys[0] == "app.bin" and all("?versionId=" in key for key in keys[1:])
+    # What was deleted is there as the version it was.
+    assert gateway.get("/firmware/gone/1.0.0").body == image(100)
+    sync(gateway)
+    assert len(gateway.api("/firmware?name=app")["items"]) == 3
+
+
+def test_several_buckets_are_one_store(gateway, s3):
+    s3.client().create_bucket(Bucket="second-bucket")
+    first, second = image(50_000, seed=70), image(60_000, seed=71)
+    s3.put("sensor/app-1.0.0.bin", first)
+    s3.client().put_object(Bucket="second-bucket", Key="sensor/app-2.0.0.bin", Body=second)
+    options = s3.options(buckets=[s3.bucket, "second-bucket"], publish=True)
+    del options["bucket"]
+    start(gateway, s3, options, pattern=["{any}/{type}/{name}-{version}.bin"])
+    gateway.wait_firmware("app", "1.0.0", type="sensor")
+    gateway.wait_firmware("app", "2.0.0", type="sensor")
+    assert gateway.get("/firmware/app/1.0.0").body == first
+    assert gateway.get("/firmware/app/2.0.0").body == second
+    made = gateway.api("/firmware/app/2.0.0/publish?store=bucket&key=second-bucket/copy/app-3.0.0.bin", "POST")
+    assert made["key"] == "second-bucket/copy/app-3.0.0.bin"
+    assert s3.client().get_object(Bucket="second-bucket", Key="copy/app-3.0.0.bin")["Body"].read() == second
+
+
+def test_what_a_bucket_asks_for_goes_with_each_request(gateway, s3, make_proxy):
+    uplink = make_proxy(s3.port)
+    s3.put("sensor/app-1.0.0.bin", image(20_000, seed=80))
+    start(gateway, s3, s3.options(endpoint=uplink.endpoint, requester_pays=True, publish=True, encryption="AES256"))
+    gateway.wait_firmware("app", "1.0.0", type="sensor")
+    gateway.api("/firmware/app/1.0.0/publish?store=bucket&key=sensor/app-1.0.1.bin", "POST")
+    assert all(r.headers.get("x-amz-request-payer") == "requester" for r in uplink.requests)
+    assert {r.method: "x-amz-server-side-encryption" in r.headers for r in uplink.requests} == \
+        {"GET": False, "HEAD": False, "PUT": True}
+    # Signed: the server took them.
+    assert all("x-amz-request-payer" in r.headers["authorization"] for r in uplink.requests)

@@ -16,9 +16,9 @@ struct Parsed {
   common::Outcome<PageEnd> end = PageEnd{};
 };
 
-Parsed parse(std::string xml) {
+Parsed parse(std::string xml, bool versions = false) {
   Parsed parsed;
-  parsed.end = parse_list(xml, [&](ListedObject object) {
+  parsed.end = parse_list(xml, versions, [&](ListedObject object) {
     parsed.objects.push_back(std::move(object));
     return true;
   });
@@ -52,6 +52,24 @@ TEST(ParseList, ReadsAPage) {
   EXPECT_TRUE(parsed.end->truncated);
   EXPECT_EQ(parsed.end->next_token, "1ueGcxLPRx1Tr/XYExHnhbYLgveDs2J/wm36Hy4vbOwM=");
   EXPECT_EQ(parsed.end->last_key, "z z");
+}
+
+TEST(ParseList, ReadsAPageOfVersions) {
+  const Parsed parsed = parse(R"(<ListVersionsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">
+  <Name>b</Name><EncodingType>url</EncodingType><IsTruncated>true</IsTruncated>
+  <NextKeyMarker>a+b.bin</NextKeyMarker><NextVersionIdMarker>3/L4kqtJ</NextVersionIdMarker>
+  <Version><Key>a+b.bin</Key><VersionId>v2</VersionId><IsLatest>true</IsLatest><ETag>"e2"</ETag><Size>5</Size></Version>
+  <Version><Key>a+b.bin</Key><VersionId>3/L4kqtJ</VersionId><IsLatest>false</IsLatest><ETag>"e1"</ETag><Size>4</Size></Version>
+  <DeleteMarker><Key>gone.bin</Key><VersionId>d</VersionId><IsLatest>true</IsLatest></DeleteMarker>
+</ListVersionsResult>)",
+                              true);
+  ASSERT_TRUE(parsed.end) << parsed.end.error().message;
+  EXPECT_THAT(keys(parsed), ElementsAre("a b.bin", "a b.bin"));
+  EXPECT_EQ(parsed.objects[0].version, "");
+  EXPECT_EQ(parsed.objects[1].version, "3/L4kqtJ");
+  EXPECT_EQ(parsed.end->next_key, "a b.bin");
+  EXPECT_EQ(parsed.end->next_version, "3/L4kqtJ");
+  EXPECT_FALSE(parse("<ListBucketResult/>", true).end);
 }
 
 TEST(ParseList, DecodesOnlyWhatTheServerSaysItEncoded) {
@@ -88,7 +106,7 @@ TEST(ParseList, StopsWhenToldSo) {
       "<ListBucketResult><Contents><Key>a</Key></Contents><Contents><Key>b</Key></Contents></"
       "ListBucketResult>";
   int count = 0;
-  ASSERT_TRUE(parse_list(xml, [&](ListedObject) { return ++count > 1; }));
+  ASSERT_TRUE(parse_list(xml, false, [&](ListedObject) { return ++count > 1; }));
   EXPECT_EQ(count, 1);
 }
 
