@@ -7,6 +7,8 @@ import pytest
 
 from support.clients import image
 from support.conformance import check_plugin
+from support.oci import TITLE, layer_of
+from support.tools import TREE
 
 SKIPPED_BY_NATURE = {"store.assignments", "transport.start-stop"}
 
@@ -108,3 +110,41 @@ def test_hawkbit(build_dir, hawkbit, tmp_path):
     )
     assert verdicts["store.assignments"] == "pass"
     assert skipped(verdicts) == {"store.stat", "store.presign", "store.publish", "store.changed-mid-read"}
+
+
+@pytest.mark.parametrize("kind", ["docker-registry", "registry"])
+def test_oci(build_dir, make_registry, tmp_path, kind):
+    registry = make_registry(kind)
+    fixture = tmp_path / "fixture"
+
+    def keep(key, data):
+        (fixture / key).parent.mkdir(parents=True, exist_ok=True)
+        (fixture / key).write_bytes(data)
+
+    for tag, size in [("1.0.0", 700_000), ("tiny", 20)]:
+        keep(f"vendor/fw:{tag}", image(size, seed=size))
+        registry.push_firmware("vendor/fw", tag, image(size, seed=size))
+    named = {"a.bin": image(3000, seed=1), "b c+d%.bin": image(4000, seed=2)}
+    registry.push_artifact("vendor/files", "1.0.0", [("text/plain", data, {TITLE: name}) for name, data in named.items()])
+    for name, data in named.items():
+        keep(f"vendor/files:1.0.0/{name}", data)
+    keep("vendor/image:1.0.0", image(50_000, seed=3))
+    registry.skopeo_image("vendor/image", "1.0.0", [layer_of({"firmware.bin": image(50_000, seed=3)})])
+    script = tmp_path / "mutate.py"
+    script.write_text(textwrap.dedent(f"""
+        import os, pathlib, subprocess, sys
+        sys.path.insert(0, {str(TREE / "tests")!r})
+        from support.oci import Registry
+        registry = Registry.attach({kind!r}, {registry.port})
+        repository, _, tag = os.environ["OTAGATE_CHECK_KEY"].partition(":")
+        registry.push_firmware(repository, tag, b"changed" * 50000)
+    """), encoding="utf-8")
+    options = registry.options("vendor/fw", "vendor/files", "vendor/image", publish=True)
+    verdicts = check_plugin(
+        build_dir, "oci", tmp_path, options,
+        {"fixture": str(fixture), "mutate": f"{sys.executable} {script}",
+         "bad": [{"registry": "no url", "repositories": ["a"]}, {"registry": registry.url, "repositories": ["UPPER"]},
+                 {"registry": registry.url, "repositories": []}, {"repositories": ["a"]},
+                 {"registry": registry.url, "repositories": ["a"], "username": "u"}]},
+    )
+    assert skipped(verdicts) == {"store.presign"}
