@@ -8,7 +8,6 @@
 namespace otagate::web {
 namespace {
 
-constexpr unsigned kMaxRedirects = 5;
 constexpr const char* kChanged = "the object has changed since it was listed";
 
 }  // namespace

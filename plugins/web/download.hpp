@@ -12,6 +12,9 @@
 
 namespace otagate::web {
 
+// Of a download; a listing follows none.
+inline constexpr unsigned kMaxRedirects = 5;
+
 // Lives for one fetch(). Each answer is held against `known`, whether or not the server looks at
 // conditions; `request` and `sink` are borrowed.
 class Download {

@@ -22,7 +22,6 @@ using common::HttpResponse;
 using common::value_or_throw;
 using sdk::Failure;
 
-constexpr unsigned kMaxRedirects = 5;
 // A call of list() ends after so many requests, with what it has: a page has a deadline.
 constexpr unsigned kRequestsPerPage = 20;
 constexpr std::size_t kMaxWalks = 4;
