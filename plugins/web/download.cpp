@@ -48,8 +48,13 @@ bool Download::on_head(const common::HttpHead& head) {
     total_ = common::content_length(head);
     skip_ = request_.offset;
     const bool part = skip_ > 0 || (request_.length > 0 && total_ != OTAGATE_SIZE_UNKNOWN && left_ < total_);
-    if (part) ranges_ = false;
+    if (part) {
+      ranges_ = false;
+    } else if (takes_ranges(head)) {
+      ranges_ = true;
+    }
   }
+
   Validator answer = validator_of(head, total_);
   if (!same(known_, answer)) return problem(OTAGATE_CHANGED, kChanged);
   if (head.status == 200 && total_ == OTAGATE_SIZE_UNKNOWN && known_.size != OTAGATE_SIZE_UNKNOWN) {

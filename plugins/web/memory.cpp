@@ -1,5 +1,7 @@
 #include "web/memory.hpp"
 
+#include <utility>
+
 #include "web/page.hpp"
 
 namespace otagate::web {
@@ -7,6 +9,7 @@ namespace {
 
 constexpr std::size_t kMaxSeen = 1024;
 constexpr std::size_t kMaxOrigins = 256;
+constexpr unsigned kProbes = 5;
 
 // Room for one more: some other goes, whichever is first.
 template <class Map>
@@ -61,16 +64,21 @@ void Memory::forget(std::string_view key) {
 std::optional<bool> Memory::ranges(const std::string& origin) const {
   const std::scoped_lock lock(mutex_);
   const auto found = ranges_.find(origin);
-  return found == ranges_.end() ? std::nullopt : std::optional(found->second);
+  return found == ranges_.end() ? std::nullopt : found->second.known;
 }
 
 bool Memory::learn_ranges(const std::string& origin, bool ranges) {
   const std::scoped_lock lock(mutex_);
   make_room(ranges_, origin, kMaxOrigins);
-  const auto [place, is_new] = ranges_.emplace(origin, ranges);
-  const bool other = !is_new && place->second != ranges;
-  place->second = ranges;
-  return other;
+  const std::optional<bool> before = std::exchange(ranges_[origin].known, ranges);
+  return before && *before != ranges;
+}
+
+void Memory::cannot_tell_ranges(const std::string& origin) {
+  const std::scoped_lock lock(mutex_);
+  make_room(ranges_, origin, kMaxOrigins);
+  Ranges& of = ranges_[origin];
+  if (++of.failed >= kProbes && !of.known) of.known = false;
 }
 
 }  // namespace otagate::web

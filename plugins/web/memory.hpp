@@ -38,13 +38,21 @@ class Memory {
   std::optional<bool> ranges(const std::string& origin) const;
   // True when it was otherwise before.
   bool learn_ranges(const std::string& origin, bool ranges);
+  // An object of it could not be asked about. After some of these it counts as one without ranges, until a
+  // download shows better.
+  void cannot_tell_ranges(const std::string& origin);
 
  private:
+  struct Ranges {
+    std::optional<bool> known{};
+    unsigned failed = 0;
+  };
+
   mutable std::mutex mutex_;
   // All under mutex_.
   std::map<std::string, std::pair<std::string, Validator>, std::less<>> seen_;  // by key: token, state
   std::map<std::string, Headed, std::less<>> headed_;                           // by key
-  std::map<std::string, bool, std::less<>> ranges_;                             // by origin
+  std::map<std::string, Ranges, std::less<>> ranges_;                           // by origin
 };
 
 }  // namespace otagate::web

@@ -5,6 +5,7 @@
 
 #include "common/http_client/classify.hpp"
 #include "common/object_store/ranges.hpp"
+#include "common/object_store/text.hpp"
 
 namespace otagate::web {
 namespace {
@@ -40,6 +41,11 @@ Validator validator_of(const common::HttpHead& head, std::uint64_t size) {
   }
   out.size = size;
   return out;
+}
+
+bool takes_ranges(const common::HttpHead& head) {
+  const std::string* accept = head.find("accept-ranges");
+  return accept && common::lower_case(*accept).find("bytes") != std::string::npos;
 }
 
 bool same(const Validator& one, const Validator& other) {

@@ -26,6 +26,9 @@ bool strong(std::string_view etag);
 // Of an answer; `size` is that of the whole object. A malformed ETag is none.
 Validator validator_of(const common::HttpHead& head, std::uint64_t size);
 
+// Whether Accept-Ranges says that ranges of bytes are served.
+bool takes_ranges(const common::HttpHead& head);
+
 // Whether both may be the same bytes: no member that both have is another. Weak tags are compared without
 // their W/, because then time and size decide as well.
 bool same(const Validator& one, const Validator& other);

@@ -9,7 +9,6 @@
 #include "common/object_store/digests.hpp"
 #include "common/object_store/ranges.hpp"
 #include "common/object_store/store_calls.hpp"
-#include "common/object_store/text.hpp"
 #include "web/download.hpp"
 #include "web/validator.hpp"
 
@@ -291,10 +290,9 @@ Headed WebStore::head(const std::string& url, const Document::Item& item, sdk::C
     // What the index declares is what is fetched: another size is a change that it has not heard of yet.
     if (out.size == OTAGATE_SIZE_UNKNOWN) out.size = common::content_length(answer);
     const Validator validator = validator_of(answer, out.size);
-    const std::string* accept = answer.find("accept-ranges");
     out.token = token_of(validator);
     out.modified = validator.modified < INT64_MAX / 1000 ? validator.modified : 0;
-    out.ranges = accept && common::lower_case(*accept).find("bytes") != std::string::npos;
+    out.ranges = takes_ranges(answer);
     if (const auto parts = common::parse_url(url)) memory_.learn_ranges(parts->origin(), out.ranges);
   }
   if (out.token.empty()) out.token = entry_token(item.entry, out.size);
@@ -305,12 +303,14 @@ Headed WebStore::head(const std::string& url, const Document::Item& item, sdk::C
 bool WebStore::keeps_to_ranges(const std::string& url, sdk::Call& call) {
   const auto parts = common::parse_url(url);
   if (!parts) return false;
-  if (const auto known = memory_.ranges(parts->origin())) return *known;
+  const std::string origin = parts->origin();
+  if (const auto known = memory_.ranges(origin)) return *known;
   try {
     return head(url, {}, call).ranges;
   } catch (const Failure& failure) {
     if (failure.status == OTAGATE_TRANSIENT || failure.status == OTAGATE_CANCELLED) throw;
-    return false;  // that object cannot be asked; the next one may
+    memory_.cannot_tell_ranges(origin);  // that object cannot be asked; the next one may
+    return false;
   }
 }
 
