@@ -1,5 +1,6 @@
 # ctest-timeout: 600
 """The conformance kit over the bundled stores."""
+import shutil
 import sys
 import textwrap
 
@@ -9,6 +10,7 @@ from support.clients import image
 from support.conformance import check_plugin
 from support.oci import TITLE, layer_of
 from support.tools import TREE
+from support.web import Nginx
 
 SKIPPED_BY_NATURE = {"store.assignments", "transport.start-stop"}
 
@@ -148,3 +150,29 @@ def test_oci(build_dir, make_registry, tmp_path, kind):
                  {"registry": registry.url, "repositories": ["a"], "username": "u"}]},
     )
     assert skipped(verdicts) == {"store.presign"}
+
+
+@pytest.mark.parametrize("listing", ["autoindex", "json"])
+def test_web(build_dir, owner, tmp_path, listing):
+    nginx = owner.add(Nginx(user="gateway", password="secret")).start()
+    fill(nginx.put)
+    keys = [str(file.relative_to(nginx.data)) for file in nginx.data.rglob("*") if file.is_file()]
+    fixture = shutil.copytree(nginx.data, tmp_path / "fixture")
+    url = nginx.url
+    if listing == "json":
+        url = nginx.index([nginx.entry(key, "fw", key, sha256=None, size=None) for key in keys])
+    script = tmp_path / "mutate.py"
+    # Of another size: nginx lists nothing else that differs within a second.
+    script.write_text(textwrap.dedent(f"""
+        import os, pathlib
+        part = pathlib.Path({str(nginx.folder)!r}) / "part"
+        part.write_bytes(b"changed" * 50000)
+        part.replace(pathlib.Path({str(nginx.data)!r}) / os.environ["OTAGATE_CHECK_KEY"])
+    """), encoding="utf-8")
+    options = {"listing": listing, "credentials": "basic", "user": "gateway", "password": "secret"}
+    verdicts = check_plugin(
+        build_dir, "web", tmp_path, {"index_url": url, **options},
+        {"fixture": str(fixture), "mutate": f"{sys.executable} {script}",
+         "bad": [{"index_url": "no url"}, {"index_url": url, "credentials": "basic"}, {"index_url": "ftp://h/"}]},
+    )
+    assert skipped(verdicts) == {"store.presign", "store.publish"}
