@@ -23,7 +23,8 @@ packages_for() {
       ;;
     test)
       echo "attr clang curl dbus faketime git libcoap3-bin libfuse3-dev fuse3 libgmock-dev libgtest-dev" \
-        "maven minisign openjdk-$jdk-jdk-headless openssl procps python3-gi python3-venv sqlite3 swupdate util-linux wget"
+        "maven minisign nginx-light openjdk-$jdk-jdk-headless openssl procps python3-gi python3-venv skopeo" \
+        "sqlite3 swupdate util-linux wget"
       # Others' packages of Node.js bring it along and conflict with Debian's.
       command -v npm >/dev/null || echo npm
       ;;

@@ -25,6 +25,9 @@ install_test_tools() {
   tool_once drgdfu "$DRGDFU" install_drgdfu
   tool_once azurite-blob "$AZURITE" install_azurite
   tool_once hawkbit "$HAWKBIT" install_hawkbit
+  tool_once registry "$DISTRIBUTION" install_registry
+  tool_once crane "$CRANE" install_crane
+  tool_once docker-registry "$(debian_codename)" install_docker_registry
 }
 
 # tool_once NAME VERSION FUNCTION: runs FUNCTION unless that version is there already.
@@ -67,10 +70,35 @@ install_rauc_hawkbit() {
 }
 
 install_versitygw() {
+  go_install "github.com/versity/versitygw/cmd/versitygw@$VERSITYGW" &&
+    "$OTAGATE_TEST_CACHE/bin/versitygw" --version
+}
+
+# Distribution version 3, the reference registry.
+install_registry() {
+  go_install "github.com/distribution/distribution/v3/cmd/registry@$DISTRIBUTION" &&
+    "$OTAGATE_TEST_CACHE/bin/registry" --version
+}
+
+install_crane() {
+  go_install "github.com/google/go-containerregistry/cmd/crane@$CRANE" && "$OTAGATE_TEST_CACHE/bin/crane" version
+}
+
+# Debian's package of version 2. Unpacked and not installed: it would start a service on port 5000.
+install_docker_registry() {
+  root=$OTAGATE_TEST_CACHE/docker-registry
+  rm -rf "$root"
+  mkdir -p "$root" "$OTAGATE_TEST_CACHE/bin"
+  (cd "$root" && apt-get download docker-registry) || return 1
+  dpkg-deb -x "$root"/docker-registry_*.deb "$root" || return 1
+  ln -sf "$root/usr/bin/docker-registry" "$OTAGATE_TEST_CACHE/bin/docker-registry"
+  "$OTAGATE_TEST_CACHE/bin/docker-registry" --version
+}
+
+# go_install PACKAGE@VERSION: into the cache.
+go_install() {
   go=$(find_go) || return 1
-  GOBIN=$OTAGATE_TEST_CACHE/bin GOTOOLCHAIN=auto GOFLAGS=-mod=mod CGO_ENABLED=0 \
-    "$go" install "github.com/versity/versitygw/cmd/versitygw@$VERSITYGW" || return 1
-  "$OTAGATE_TEST_CACHE/bin/versitygw" --version
+  GOBIN=$OTAGATE_TEST_CACHE/bin GOTOOLCHAIN=auto GOFLAGS=-mod=mod CGO_ENABLED=0 "$go" install "$1"
 }
 
 install_azurite() {

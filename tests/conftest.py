@@ -12,6 +12,7 @@ from support import tools  # noqa: E402
 from support.azure import Azurite  # noqa: E402
 from support.gateway import Gateway  # noqa: E402
 from support.hawkbit import HawkBit  # noqa: E402
+from support.oci import Registry  # noqa: E402
 from support.proxy import ThrottledProxy  # noqa: E402
 from support.s3 import S3Server  # noqa: E402
 
@@ -93,6 +94,12 @@ def hawkbit():
 def azure(azurite):
     """An empty container of a running Blob service."""
     return azurite.with_container(f"firmware-{next(_numbers)}")
+
+
+@pytest.fixture
+def make_registry(owner):
+    """make_registry(kind=..., auth=...) -> Registry, running and empty."""
+    return lambda *args, **how: owner.add(Registry(*args, **how)).start()
 
 
 @pytest.fixture

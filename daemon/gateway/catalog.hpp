@@ -20,12 +20,12 @@ namespace otagate::gateway {
 // One firmware as it is answered.
 struct Entry {
   state::Firmware firmware;
-  std::string tag;               // entity tag: for life of these bytes
-  std::optional<Digest> digest;  // verified, else recorded earlier, else expected
-  std::int64_t generation = 1;   // of fills of this object version
-  std::int64_t modified_ms = 0;  // 0: unknown
+  std::string tag;                      // entity tag: for life of these bytes
+  std::optional<Digest> digest;         // verified, else recorded earlier, else expected
+  std::int64_t generation = 1;          // of fills of this object version
+  std::int64_t modified_ms = 0;         // 0: unknown
   std::vector<std::string> locators{};  // other places of the same bytes, tried in turn
-  bool shadowed = false;         // another store's or object's firmware has the same triple and wins
+  bool shadowed = false;                // another store's or object's firmware has the same triple and wins
 
   std::string label() const;  // "name/version/type" for logs and events
 };

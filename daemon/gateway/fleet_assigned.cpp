@@ -142,12 +142,12 @@ Result<rollout::Spec> spec_of(const plugin::Assignment& said, const std::string&
   rollout::Spec spec;
   spec.name = (store + " " + said.external_id).substr(0, kMostName);
   for (const plugin::AssignmentPart& part : said.parts) {
-    spec.parts.push_back({.component = part.component.empty() ? std::string(rollout::kDefaultComponent)
-                                                              : part.component,
-                          .name = part.name,
-                          .version = part.version,
-                          .type = {},
-                          .store = store});
+    spec.parts.push_back(
+        {.component = part.component.empty() ? std::string(rollout::kDefaultComponent) : part.component,
+         .name = part.name,
+         .version = part.version,
+         .type = {},
+         .store = store});
   }
   spec.target.devices = {said.device};
   spec.policy.once = true;
@@ -177,6 +177,15 @@ state::AssignmentRow Assigned::row(std::int64_t deployment) const {
   row.confirm = static_cast<int>(machine.confirmation());
   if (const auto outcome = machine.outcome()) row.outcome = static_cast<std::int64_t>(*outcome);
   return row;
+}
+
+bool Assigned::has(const std::vector<OfferedPart>& parts) const {
+  return std::all_of(parts.begin(), parts.end(), [this](const OfferedPart& offered) {
+    return std::any_of(said.parts.begin(), said.parts.end(), [&](const plugin::AssignmentPart& part) {
+      return part.name == offered.name && part.version == offered.version &&
+             part.object.sha256.value_or(offered.digest) == offered.digest;
+    });
+  });
 }
 
 const plugin::Pairs& Assigned::params(std::string_view component) const {

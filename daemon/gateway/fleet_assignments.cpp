@@ -1,5 +1,5 @@
-// Fleet::Core: what stores assign becomes deployments of one device each, and what becomes of these is said to
-// the store through the outbox.
+// Fleet::Core: what stores assign becomes deployments of one device each, and what becomes of these is said
+// to the store through the outbox.
 #include <algorithm>
 
 #include <boost/json/object.hpp>
@@ -202,8 +202,8 @@ void Fleet::Core::assigned(const std::string& store, const plugin::Assignment& s
     if (!rollout::is_over(deployment.rollout.state())) return change_assigned(deployment, said);
   }
   // Behind every write that is on its way: what has ended a moment ago is there.
-  const auto row = db_.write_sync(
-      [&](state::Writer& db) { return state::find_assigned(db, store, said.external_id); });
+  const auto row =
+      db_.write_sync([&](state::Writer& db) { return state::find_assigned(db, store, said.external_id); });
   if (!row) {
     log("fleet").error("reading assignment {} of store {}: {}", said.external_id, store,
                        row.error().message());
@@ -232,7 +232,8 @@ bool Fleet::Core::ended_stands(const state::DeploymentRow& row, const plugin::As
   const auto waits = db_.read_sync([&](state::Reader& db) {
     return state::has_outbox(db, "store:" + *row.origin, said.external_id, static_cast<int>(outcome));
   });
-  if (waits && !*waits) say(*row.origin, said.external_id, said.device, {.kind = outcome, .message = row.why});
+  if (waits && !*waits)
+    say(*row.origin, said.external_id, said.device, {.kind = outcome, .message = row.why});
   return true;
 }
 
@@ -254,9 +255,8 @@ void Fleet::Core::make_assigned(const std::string& store, const plugin::Assignme
   made->external_id = said.external_id;
   made->created_ms = wall_ms();
   made->frozen = true;
-  made->assigned = std::make_unique<fleet::Assigned>(
-      fleet::Assigned{device.id, device.key, said,
-                      rollout::Assignment(download_only(said), said.needs_confirm)});
+  made->assigned = std::make_unique<fleet::Assigned>(fleet::Assigned{
+      device.id, device.key, said, rollout::Assignment(download_only(said), said.needs_confirm)});
   Deployment& deployment = enter(std::move(made));
   step([row = deployment.row()](state::Writer& db) { return state::put_deployment(db, row); });
   save_assignment(deployment);
@@ -312,8 +312,14 @@ void Fleet::Core::change_assigned(Deployment& deployment, const plugin::Assignme
         member != nullptr && member->attempt != 0)
       cancel(member->attempt, rollout::AttemptState::superseded, "the store assigned something else");
     deployment.spec = std::move(*spec);
-    deployment.releases.clear();
     deployment.fingerprints.clear();
+    for (auto& [type, release] : deployment.releases) {
+      // Whoever waits for it goes on waiting.
+      release->known = false;
+      release->parts.clear();
+      release->failures = 0;
+      ask(deployment, type);
+    }
     step([id = deployment.id, text = rollout::to_json(deployment.spec)](state::Writer& db) {
       return state::respec_deployment(db, id, text);
     });
@@ -434,7 +440,8 @@ void Fleet::Core::conclude(Deployment& deployment) {
   if (assigned.machine.outcome() != FeedbackKind::success || device == devices_.end()) return;
   bool news = false;
   for (const rollout::Part& part : deployment.spec.parts)
-    news = std::exchange(device->second.held[part.component], *deployment.origin) != *deployment.origin || news;
+    news =
+        std::exchange(device->second.held[part.component], *deployment.origin) != *deployment.origin || news;
   if (news) save(device->second);
 }
 

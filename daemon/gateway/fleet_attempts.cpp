@@ -52,15 +52,15 @@ fleet::Attempt& Fleet::Core::begin(Deployment& deployment, Device& device, const
   }
   const rollout::Policy& policy = deployment.spec.policy;
   const auto count = static_cast<std::uint32_t>(offered.size());
-  Attempt attempt{.id = static_cast<AttemptId>(next_.attempt++),
-                  .deployment = deployment.id,
-                  .device = device.key,
-                  .machine = rollout::Attempt(count, {policy.silence, policy.apply}, now(),
-                                              deployment.assigned &&
-                                                  deployment.assigned->machine.download_only()),
-                  .parts = std::move(offered),
-                  .resume_token = {},
-                  .started_ms = wall_ms()};
+  Attempt attempt{
+      .id = static_cast<AttemptId>(next_.attempt++),
+      .deployment = deployment.id,
+      .device = device.key,
+      .machine = rollout::Attempt(count, {policy.silence, policy.apply}, now(),
+                                  deployment.assigned && deployment.assigned->machine.download_only()),
+      .parts = std::move(offered),
+      .resume_token = {},
+      .started_ms = wall_ms()};
   Attempt& added = attempts_.emplace(attempt.id, std::move(attempt)).first->second;
   device.attempt = added.id;
   ++deployment.open_attempts;
@@ -147,13 +147,16 @@ void Fleet::Core::end(Attempt& attempt) {
     ++counts_.ended[how];
   }
   const AttemptId id = attempt.id;
+  // Of what the store says no more: whatever came of it, what it says now is still to be done.
+  const bool outdated = deployment.assigned && !deployment.assigned->has(attempt.parts);
   const std::int32_t code = attempt.machine.code();
   std::string message(attempt.machine.message());
   attempts_.erase(id);
   over_ = true;
-  const rollout::Changes changes = deployment.rollout.ended(device.key, id, how, moment());
+  const rollout::Changes changes =
+      deployment.rollout.ended(device.key, id, outdated ? AttemptState::superseded : how, moment());
   save_member(deployment, device.key);
-  if (bad && deployment.assigned) {
+  if (bad && deployment.assigned && !outdated) {
     const rollout::Member* const member = deployment.rollout.find(device.key);
     say(deployment,
         deployment.assigned->machine.tried(

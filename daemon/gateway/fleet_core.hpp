@@ -43,8 +43,8 @@ class Fleet::Core : public std::enable_shared_from_this<Fleet::Core> {
 
   // Runs as one request on the fleet's thread. False: it has stopped.
   bool post(std::function<void()> work);
-  // The same for what a store wishes. It is not answered, so it is kept until it can be taken; false: too many
-  // wait already.
+  // The same for what a store wishes. It is not answered, so it is kept until it can be taken; false: too
+  // many wait already.
   bool post_wish(std::function<void()> work);
   // The same for what is answered: refused where it cannot be taken now.
   template <class T>
@@ -192,7 +192,7 @@ class Fleet::Core : public std::enable_shared_from_this<Fleet::Core> {
   void ask(Deployment& deployment, const std::string& type);
   void got(std::int64_t id, const std::string& type, Parts parts);
   void fill(Deployment& deployment, const std::string& type, std::size_t part);
-  void filled(std::int64_t id, const std::string& type, std::size_t part, const Digest& expected,
+  void filled(std::int64_t id, const std::string& type, std::size_t part, const std::string& asked,
               const Result<Digest>& outcome);
   void try_again(Release& release);
   void retry_releases(milliseconds at_ms);
@@ -321,11 +321,11 @@ class Fleet::Core : public std::enable_shared_from_this<Fleet::Core> {
   std::map<std::string, DeviceKey, std::less<>> by_id_;
   std::unordered_multimap<std::string, DeviceKey> by_place_;  // by transport and address without its port
   std::map<std::int64_t, std::unique_ptr<Deployment>> deployments_;  // that have not ended, or have attempts
-  std::map<std::int64_t, Deployment*> general_;  // of these, what no store asked for
+  std::map<std::int64_t, Deployment*> general_;                      // of these, what no store asked for
   std::unordered_map<DeviceKey, std::vector<std::int64_t>> assigned_to_;  // and what stores did
   std::map<std::pair<std::string, std::string>, std::int64_t> external_;  // by store and id there
   std::map<std::string, config::StoreAssignments, std::less<>> assigners_;
-  std::unordered_map<AttemptId, Attempt> attempts_;                  // open ones
+  std::unordered_map<AttemptId, Attempt> attempts_;  // open ones
   std::set<std::pair<milliseconds, AttemptId>> due_;
   std::unordered_map<DeviceKey, CheckInPtr> held_;  // long polls, one for each device
   std::set<std::pair<milliseconds, DeviceKey>> held_until_;

@@ -71,6 +71,8 @@ struct Release {
   std::string fingerprint() const;
 };
 
+struct OfferedPart;
+
 // Of a deployment that a store asked for.
 struct Assigned {
   std::string device;  // its id
@@ -79,6 +81,8 @@ struct Assigned {
   rollout::Assignment machine;
 
   state::AssignmentRow row(std::int64_t deployment) const;
+  // Whether these parts are of what it says now: an attempt may be older than the last word.
+  bool has(const std::vector<OfferedPart>& parts) const;
   const plugin::Pairs& params(std::string_view component) const;
   // The release as it is for devices of a type.
   std::vector<ReleasePart> parts(const std::string& store, const std::string& type) const;
@@ -100,9 +104,9 @@ struct Deployment {
   std::optional<std::string> origin, external_id;
   std::int64_t created_ms = 0;
   std::optional<std::int64_t> ended_ms;
-  bool frozen = false;            // nobody joins any more
-  std::vector<Digest> kept;       // pinned for it
-  std::size_t open_attempts = 0;  // of devices that are no members any more included
+  bool frozen = false;                 // nobody joins any more
+  std::vector<Digest> kept;            // pinned for it
+  std::size_t open_attempts = 0;       // of devices that are no members any more included
   std::unique_ptr<Assigned> assigned;  // where a store asked for it
 
   Deployment(std::int64_t number, rollout::Spec what, rollout::Rollout spread)

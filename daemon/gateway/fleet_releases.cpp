@@ -39,6 +39,13 @@ std::string name_of(const rollout::Part& part) {
   return part.name + "/" + part.version + (part.store.empty() ? "" : " of store " + part.store);
 }
 
+// Which bytes a fill is for: by their digest, and where nobody knows that, by where they are.
+std::string bytes_of(const Entry& entry) {
+  if (entry.digest) return entry.digest->hex();
+  const state::Firmware& firmware = entry.firmware;
+  return firmware.store_name + '\n' + firmware.key + '\n' + firmware.change_token;
+}
+
 // Collects the answers for the parts of one release; the last one says so.
 struct Gathering {
   std::vector<fleet::ReleasePart> parts;
@@ -175,18 +182,17 @@ void Fleet::Core::retry_releases(milliseconds at_ms) {
 
 void Fleet::Core::fill(Deployment& deployment, const std::string& type, std::size_t part) {
   const Entry& entry = *deployment.releases.at(type)->parts[part].entry;
-  const Digest expected = entry.digest.value_or(Digest{});
   host_.fill(entry, [weak = weak_from_this(), id = deployment.id, type, part,
-                     expected](const Result<Digest>& outcome) {
+                     asked = bytes_of(entry)](const Result<Digest>& outcome) {
     const auto self = weak.lock();
     if (!self) return;
-    self->post([core = self.get(), id, type, part, expected, outcome] {
-      core->filled(id, type, part, expected, outcome);
+    self->post([core = self.get(), id, type, part, asked, outcome] {
+      core->filled(id, type, part, asked, outcome);
     });
   });
 }
 
-void Fleet::Core::filled(std::int64_t id, const std::string& type, std::size_t part, const Digest& expected,
+void Fleet::Core::filled(std::int64_t id, const std::string& type, std::size_t part, const std::string& asked,
                          const Result<Digest>& outcome) {
   Deployment* const deployment = find_deployment(id);
   if (deployment == nullptr) return;
@@ -194,7 +200,7 @@ void Fleet::Core::filled(std::int64_t id, const std::string& type, std::size_t p
   if (part >= release.parts.size() || !release.parts[part].entry) return;
   ReleasePart& into = release.parts[part];
   // The catalog has moved on meanwhile: that fill is another's affair.
-  if (into.entry->digest.value_or(Digest{}) != expected) return;
+  if (bytes_of(*into.entry) != asked) return;
   if (!outcome) {
     const bool news = into.problem.empty();
     into.problem = "its firmware cannot be fetched: " + outcome.error().message();

@@ -169,7 +169,10 @@ std::vector<std::string> Gateway::reload(config::Config config) {
   gone = diff.stores.removed;
   gone.insert(gone.end(), diff.stores.changed.begin(), diff.stores.changed.end());
   stop_stores(gone);
-  for (const std::string& name : diff.stores.removed) journal_.remove_store(name);
+  for (const std::string& name : diff.stores.removed) {
+    journal_.remove_store(name);
+    fleet_->remove_assigner(name);
+  }
 
   const auto ids = write_stores();
   const auto start = [&](const std::vector<std::string>& names) {

@@ -68,6 +68,8 @@ void Gateway::start_store(const config::Store& store, std::int64_t id) {
   if (store.assignments.enabled && client->caps().has(OTAGATE_STORE_ASSIGNMENTS)) {
     relay_->add_store(store, client);
     fleet_->set_assigner(store.name, store.assignments);
+  } else {
+    fleet_->remove_assigner(store.name);
   }
   auto runner = std::make_shared<StoreRunner>(std::move(context), id, store, std::move(client));
   runner->start();
@@ -89,7 +91,6 @@ void Gateway::stop_stores(const std::vector<std::string>& names) {
       }
     }
     relay_->remove_store(name);
-    fleet_->remove_assigner(name);
     opener_->remove_store(name);
     services_->set_redirect(name, nullptr, {});
     if (!runner) continue;

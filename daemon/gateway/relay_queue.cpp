@@ -134,7 +134,8 @@ void RelayQueue::ended(const Job& job, Outcome outcome, Milliseconds now, Millis
   }
   device.back_off = Milliseconds(0);
   const bool told = watch != nullptr && outcome == Outcome::done;
-  if (told != device.told) told ? ++told_ : --told_;
+  if (device.told) --told_;
+  if (told) ++told_;
   device.told = told;
   if (device.behind)
     queue(id, device);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "common/object_store/store_calls.hpp"
+
 namespace otagate::azure {
 namespace {
 
@@ -15,6 +17,16 @@ bool container_name(const std::string& name) {
 }
 
 }  // namespace
+
+bool usable_name(std::string_view name) {
+  if (!common::usable_key(name) || !common::valid_utf8(name)) return false;
+  for (std::size_t at = 0, end = 0; at <= name.size(); at = end + 1) {
+    end = std::min(name.find('/', at), name.size());
+    const std::string_view segment = name.substr(at, end - at);
+    if (segment == "." || segment == "..") return false;
+  }
+  return true;
+}
 
 common::Outcome<Address> Address::make(const std::string& endpoint, const std::string& container) {
   if (!container_name(container)) {

@@ -9,6 +9,10 @@
 
 namespace otagate::azure {
 
+// Whether a blob of that name can be asked for: a key, UTF-8, and without the segments "." and "..", which
+// servers on the way resolve to another name.
+bool usable_name(std::string_view name);
+
 // Value type. Keys are bytes; the paths are encoded once, as they are sent and signed.
 class Address {
  public:

@@ -21,8 +21,6 @@ constexpr common::KnownCode kCodes[] = {
     {"InvalidResourceName", OTAGATE_PERMANENT, "check 'container' and the blob's name"},
     {"AccountIsDisabled", OTAGATE_DENIED, ""},
     {"AccountBeingCreated", OTAGATE_TRANSIENT, ""},
-    {"AuthorizationFailure", OTAGATE_DENIED,
-     "the account's network rules or what the credentials may do are in the way"},
     {"AuthorizationPermissionMismatch", OTAGATE_DENIED,
      "the credentials must be allowed to list the container and to read its blobs"},
     {"AuthorizationProtocolMismatch", OTAGATE_DENIED, "the SAS is for https only: check 'endpoint'"},
@@ -107,7 +105,9 @@ common::Failure failure_of(const common::HttpResponse& response, const FailureCo
   }
   if (failure.status == OTAGATE_DENIED && context.of_service)
     advice = "to sign URLs the application needs the role 'Storage Blob Delegator' on the account";
-  if (failure.status == OTAGATE_DENIED && advice.empty()) advice = what_to_check(context.access);
+  if (failure.status == OTAGATE_DENIED && (advice.empty() || context.access == Access::Kind::anonymous))
+    advice = what_to_check(context.access);
+  if (code == "AuthorizationFailure") advice += "; or the account's network rules are in the way";
   if (failure.status == OTAGATE_DENIED && context.tags) {
     advice += "; or set 'tags' to false: reading index tags needs a permission of its own";
   }

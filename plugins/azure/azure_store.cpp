@@ -41,6 +41,12 @@ AccessOptions access_options(const sdk::StoreHost& host) {
           text("token_endpoint"),    host.option("anonymous").boolean(false)};
 }
 
+void check_name(std::string_view name) {
+  if (usable_name(name)) return;
+  throw Failure(OTAGATE_INVALID,
+                "a blob's name has 1 to 1,024 bytes of UTF-8, no NUL and no segments '.' and '..'");
+}
+
 }  // namespace
 
 AzureStore::AzureStore(sdk::StoreHost& host)
@@ -149,8 +155,9 @@ void AzureStore::list(const sdk::ListRequest& request, sdk::ListSink& sink) {
     return sink.object(object);
   }));
   if (end.unusable > 0) {
-    host_.warn(std::to_string(end.unusable) + " blobs of container '" + address_.container() +
-               "' are left out: their names are empty, longer than 1,024 bytes or hold a NUL");
+    host_.warn(
+        std::to_string(end.unusable) + " blobs of container '" + address_.container() +
+        "' are left out: their names are longer than 1,024 bytes, no UTF-8, or have segments '.' or '..'");
   }
   if (end.next_marker.empty() || sink.stopped()) return;
   // A page that leads back to itself would be asked for again for ever.
@@ -162,7 +169,7 @@ void AzureStore::list(const sdk::ListRequest& request, sdk::ListSink& sink) {
 }
 
 void AzureStore::fetch(const sdk::FetchRequest& request, sdk::FetchSink& sink) {
-  common::check_key(request.key);
+  check_name(request.key);
   common::Download download(request, sink);
   Outgoing what;
   what.path = address_.blob_path(request.key);
@@ -216,7 +223,7 @@ DelegationKey AzureStore::delegation_key(sdk::Call& call) {
 // A URL can be made without asking anybody, but then a device would be sent to a store that is away or
 // to other bytes than it was offered. So the object is looked at first, at most twice a minute.
 std::string AzureStore::presign(const sdk::PresignRequest& request, sdk::Call& call) {
-  common::check_key(request.key);
+  check_name(request.key);
   if (access_.kind == Access::Kind::sas)
     throw Failure(OTAGATE_UNSUPPORTED,
                   "a SAS token cannot make URLs of single objects; use an account key or Entra ID");
@@ -238,7 +245,7 @@ sdk::Object AzureStore::publish(const sdk::PublishRequest& request, sdk::Call& c
     throw Failure(OTAGATE_UNSUPPORTED, "this store may not be written to; set 'publish' to true");
   const std::string key =
       request.key.empty() ? prefix_ + common::name_for(request) : std::string(request.key);
-  common::check_key(key);
+  check_name(key);
   Outgoing what;
   what.path = address_.blob_path(key);
   what.headers = upload_headers(request, [&call] { return call.stopped(); });

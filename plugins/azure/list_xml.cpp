@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <pugixml.hpp>
 
+#include "azure/address.hpp"
 #include "common/http_client/classify.hpp"
 #include "common/http_client/url.hpp"
 #include "common/object_store/digests.hpp"
 #include "common/object_store/list_document.hpp"
 #include "common/object_store/ranges.hpp"
-#include "common/object_store/store_calls.hpp"
 #include "common/object_store/text.hpp"
 #include "otagate/storage.h"
 
@@ -100,7 +100,7 @@ common::Outcome<PageEnd> parse_list(std::string& xml, const std::function<bool(L
   for (const pugi::xml_node& child : root.child("Blobs").children("Blob")) {
     std::optional<ListedBlob> found = read_blob(child);
     if (!found) continue;
-    if (!common::usable_key(found->name)) {
+    if (!usable_name(found->name)) {
       ++page.unusable;
       continue;
     }

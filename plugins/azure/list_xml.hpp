@@ -26,7 +26,7 @@ struct ListedBlob {
 
 struct PageEnd {
   std::string next_marker;   // empty: that was the last page
-  std::size_t unusable = 0;  // names that are too long, hold a NUL or are not there
+  std::size_t unusable = 0;  // names that cannot be asked for: usable_name()
 };
 
 // One page. `xml` is parsed in place and destroyed. `blob` gets each blob in order and says false to stop.

@@ -39,8 +39,14 @@ PollerOptions make_options(const sdk::StoreHost& host) {
   options.bounds.spacing = milliseconds(1000) / host.option("poll_rate").integer(20);
   options.threads = static_cast<std::size_t>(host.option("poll_parallel").integer(4));
   options.targets = static_cast<std::size_t>(host.option("max_targets").integer(10'000));
-  for (const std::string& part : host.option("components").keys())
-    options.components[part] = host.option("components")[part].string();
+  const sdk::Option rules = host.option("components");
+  for (std::size_t i = 0; i < rules.size(); ++i) {
+    const sdk::Option rule = rules.at(i);
+    std::string what = rule["part"].string();
+    if (const std::string file = rule["file"].string(""); !file.empty()) what += "/" + file;
+    if (!options.components.emplace(what, rule["component"].string()).second)
+      throw Failure(OTAGATE_INVALID, "'components' has two rules for '" + what + "'");
+  }
   return options;
 }
 

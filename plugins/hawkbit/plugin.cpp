@@ -16,8 +16,16 @@ constexpr char kOptions[] = R"json({
       "description": "authentication.gatewaytoken.key of the tenant: good for all its targets"},
     "target_tokens": {"type": "string", "format": "secret",
       "description": "a file with the security tokens of single targets: CONTROLLER-ID TOKEN, one a line"},
-    "components": {"type": "object", "additionalProperties": {"type": "string", "maxLength": 64},
-      "description": "component of a device by the part of a module (\"os\", \"bApp\") or by \"PART/FILE\"; \"\" leaves it out"},
+    "components": {"type": "array", "maxItems": 64,
+      "description": "which component of a device a module's part is for",
+      "items": {"type": "object", "additionalProperties": false, "required": ["part", "component"],
+        "properties": {
+          "part": {"type": "string", "minLength": 1, "maxLength": 128,
+            "description": "as hawkBit names it: os, bApp, jvm, or the key of a type of one's own"},
+          "file": {"type": "string", "maxLength": 256, "description": "only the artifact of that file name"},
+          "component": {"type": "string", "maxLength": 64,
+            "description": "of the device; empty: the artifact is left out"}
+        }}},
     "poll_min": {"type": "integer", "format": "duration", "minimum": 1000, "default": 10000,
       "description": "a target is polled no more often, whatever the server says"},
     "poll_max": {"type": "integer", "format": "duration", "minimum": 1000, "default": 3600000,

@@ -1,4 +1,6 @@
 // What is said between gateway and server in one poll of one target.
+#include <functional>
+#include <string>
 #include <utility>
 
 #include "hawkbit/messages.hpp"
@@ -73,6 +75,13 @@ bool Poller::follow_deployment(Poll& poll, const ActionLink& link, bool consent)
   const auto answer =
       server_.get(poll.device, with_state(consent ? "confirmationBase" : "deploymentBase", link), stopping());
   if (!answer) return is_over(answer.error()) || keep(poll, answer.error());
+  // hawkBit's state is another one after each report, too: what it leads to has not changed by that.
+  const std::size_t content = std::hash<std::string>{}(*answer);
+  if (poll.target.assigned.action == link.action && poll.target.consent == consent &&
+      poll.target.content == content) {
+    poll.target.assigned = link;
+    return true;
+  }
   const auto deployment = parse_deployment(*answer);
   if (!deployment) return keep(poll, unreadable(deployment.error()));
   if (deployment->action != link.action)
@@ -88,13 +97,17 @@ bool Poller::follow_deployment(Poll& poll, const ActionLink& link, bool consent)
   const ActionLink before = poll.target.assigned;
   const auto assigned = [&](Target& target) {
     target.assigned = link;
+    target.content = content;
     target.consent = consent;
     target.download_only = wish->mode == OTAGATE_ASSIGN_DOWNLOAD_ONLY;
   };
   assigned(poll.target);
   remember_now(poll.device, assigned);
   // A host that has no room now is told again at the next poll.
-  if (!host_.assign(*wish)) poll.target.assigned = before;
+  if (!host_.assign(*wish)) {
+    poll.target.assigned = before;
+    poll.target.content = 0;
+  }
   return true;
 }
 

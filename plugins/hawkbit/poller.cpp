@@ -103,6 +103,7 @@ void Poller::settle(Poll& poll) {
     if (stop_ || found == targets_.end() || found->second.number != poll.target.number) return;
     Target& target = found->second;
     target.assigned = std::move(poll.target.assigned);
+    target.content = poll.target.content;
     target.consent = poll.target.consent;
     target.download_only = poll.target.download_only;
     target.cancel = std::move(poll.target.cancel);

@@ -67,9 +67,10 @@ class Poller {
     std::uint64_t number = 0;  // another after unwatch() and watch()
     std::string attributes{};  // as they are sent
     bool attributes_changed = false;
-    ActionLink assigned{};  // what the host was told last
-    bool consent = false;   // that was a wish to be agreed to
-    std::string closed{};   // the action that has ended here
+    ActionLink assigned{};    // what the host was told last
+    std::size_t content = 0;  // a hash of what that said
+    bool consent = false;     // that was a wish to be agreed to
+    std::string closed{};     // the action that has ended here
     bool download_only = false;
     Cancel cancel{};
     std::string reported{};  // the action of the following two

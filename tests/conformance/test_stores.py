@@ -1,5 +1,6 @@
 # ctest-timeout: 600
 """The conformance kit over the bundled stores."""
+import shutil
 import sys
 import textwrap
 
@@ -7,6 +8,9 @@ import pytest
 
 from support.clients import image
 from support.conformance import check_plugin
+from support.oci import TITLE, layer_of
+from support.tools import TREE
+from support.web import Nginx
 
 SKIPPED_BY_NATURE = {"store.assignments", "transport.start-stop"}
 
@@ -94,6 +98,7 @@ def test_azure(build_dir, azure, tmp_path):
     assert skipped(verdicts) == {"store.stat"}
 
 
+@pytest.mark.timeout(600)
 def test_hawkbit(build_dir, hawkbit, tmp_path):
     """It lists nothing: its objects are those that a target was assigned."""
     target = f"kit-{hawkbit.unique}"
@@ -107,3 +112,67 @@ def test_hawkbit(build_dir, hawkbit, tmp_path):
     )
     assert verdicts["store.assignments"] == "pass"
     assert skipped(verdicts) == {"store.stat", "store.presign", "store.publish", "store.changed-mid-read"}
+
+
+@pytest.mark.parametrize("kind", ["docker-registry", "registry"])
+def test_oci(build_dir, make_registry, tmp_path, kind):
+    registry = make_registry(kind)
+    fixture = tmp_path / "fixture"
+
+    def keep(key, data):
+        (fixture / key).parent.mkdir(parents=True, exist_ok=True)
+        (fixture / key).write_bytes(data)
+
+    for tag, size in [("1.0.0", 700_000), ("tiny", 20)]:
+        keep(f"vendor/fw:{tag}", image(size, seed=size))
+        registry.push_firmware("vendor/fw", tag, image(size, seed=size))
+    named = {"a.bin": image(3000, seed=1), "b c+d%.bin": image(4000, seed=2)}
+    registry.push_artifact("vendor/files", "1.0.0", [("text/plain", data, {TITLE: name}) for name, data in named.items()])
+    for name, data in named.items():
+        keep(f"vendor/files:1.0.0/{name}", data)
+    keep("vendor/image:1.0.0", image(50_000, seed=3))
+    registry.skopeo_image("vendor/image", "1.0.0", [layer_of({"firmware.bin": image(50_000, seed=3)})])
+    script = tmp_path / "mutate.py"
+    script.write_text(textwrap.dedent(f"""
+        import os, pathlib, subprocess, sys
+        sys.path.insert(0, {str(TREE / "tests")!r})
+        from support.oci import Registry
+        registry = Registry.attach({kind!r}, {registry.port})
+        repository, _, tag = os.environ["OTAGATE_CHECK_KEY"].partition(":")
+        registry.push_firmware(repository, tag, b"changed" * 50000)
+    """), encoding="utf-8")
+    options = registry.options("vendor/fw", "vendor/files", "vendor/image", publish=True)
+    verdicts = check_plugin(
+        build_dir, "oci", tmp_path, options,
+        {"fixture": str(fixture), "mutate": f"{sys.executable} {script}",
+         "bad": [{"registry": "no url", "repositories": ["a"]}, {"registry": registry.url, "repositories": ["UPPER"]},
+                 {"registry": registry.url, "repositories": []}, {"repositories": ["a"]},
+                 {"registry": registry.url, "repositories": ["a"], "username": "u"}]},
+    )
+    assert skipped(verdicts) == {"store.presign"}
+
+
+@pytest.mark.parametrize("listing", ["autoindex", "json"])
+def test_web(build_dir, owner, tmp_path, listing):
+    nginx = owner.add(Nginx(user="gateway", password="secret")).start()
+    fill(nginx.put)
+    keys = [str(file.relative_to(nginx.data)) for file in nginx.data.rglob("*") if file.is_file()]
+    fixture = shutil.copytree(nginx.data, tmp_path / "fixture")
+    url = nginx.url
+    if listing == "json":
+        url = nginx.index([nginx.entry(key, "fw", key, sha256=None, size=None) for key in keys])
+    script = tmp_path / "mutate.py"
+    # Of another size: nginx lists nothing else that differs within a second.
+    script.write_text(textwrap.dedent(f"""
+        import os, pathlib
+        part = pathlib.Path({str(nginx.folder)!r}) / "part"
+        part.write_bytes(b"changed" * 50000)
+        part.replace(pathlib.Path({str(nginx.data)!r}) / os.environ["OTAGATE_CHECK_KEY"])
+    """), encoding="utf-8")
+    options = {"listing": listing, "credentials": "basic", "user": "gateway", "password": "secret"}
+    verdicts = check_plugin(
+        build_dir, "web", tmp_path, {"index_url": url, **options},
+        {"fixture": str(fixture), "mutate": f"{sys.executable} {script}",
+         "bad": [{"index_url": "no url"}, {"index_url": url, "credentials": "basic"}, {"index_url": "ftp://h/"}]},
+    )
+    assert skipped(verdicts) == {"store.presign", "store.publish"}

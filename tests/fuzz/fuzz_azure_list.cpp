@@ -9,10 +9,10 @@
 #include <string_view>
 #include <vector>
 
+#include "azure/address.hpp"
 #include "azure/answer.hpp"
 #include "azure/list_xml.hpp"
 #include "common/object_store/ranges.hpp"
-#include "common/object_store/store_calls.hpp"
 
 namespace {
 
@@ -33,7 +33,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::vector<std::string> names;
   std::string copy(text);
   const auto end = azure::parse_list(copy, [&](azure::ListedBlob blob) {
-    require(common::usable_key(blob.name) && blob.name.back() != '/');
+    require(azure::usable_name(blob.name) && blob.name.back() != '/');
     const auto token = common::parse_token(common::make_token(blob.etag, blob.size));
     require(token && token->etag == blob.etag && token->size == blob.size);
     require(blob.metadata.size() <= 64);

@@ -187,7 +187,7 @@ def test_redirect_sends_to_a_url_that_curl_can_open(gateway, azure, make_proxy):
     data = image(700_000)
     azure.put("a b/c+d%/ü.bin", data, name="app", version="1.0.0", type="edge")
     uplink = make_proxy(azure.port)
-    start(gateway, azure.options(azure.at(uplink.port)), metadata="always", redirect=True, expiry="2m", prefetch=False)
+    start(gateway, azure.options(azure.at(uplink.port)), redirect=True, expiry="2m", prefetch=False)
     gateway.wait_firmware("app", "1.0.0")
     path = gateway.url("/firmware/app/1.0.0")
     answer = gateway.get("/firmware/app/1.0.0")
@@ -203,9 +203,7 @@ def test_redirect_sends_to_a_url_that_curl_can_open(gateway, azure, make_proxy):
 
 def test_many_blobs_in_pages(gateway, azure):
     count = scaled(10_000, 1200)
-    client = azure.client()
-    for number in range(count):
-        client.get_blob_client(f"t/fw{number}-1.0.0.bin").upload_blob(b"%d" % number)
+    azure.put_many(f"t/fw{number}-1.0.0.bin" for number in range(count))
     start(gateway, azure.options(), prefetch=False)
     eventually(lambda: len(gateway.catalog()) == count, 90, what="all of them")
 
@@ -221,3 +219,15 @@ def test_the_server_goes_away_and_what_is_cached_stays(gateway, owner):
     with pytest.raises(AssertionError, match="503"):
         sync(gateway)
     assert curl(gateway.url("/firmware/fw/1.0.0")) == data
+
+
+def test_what_is_published_is_read_by_microsofts_client(gateway, azure, tmp_path):
+    start(gateway, azure.options(publish=True))
+    data, file = image(300_000, seed=51), tmp_path / "x"
+    file.write_bytes(data)
+    gateway.cli("firmware", "import", str(file), "--name", "app", "--version", "3.0.0")
+    key = json.loads(gateway.cli("--json", "firmware", "publish", "app/3.0.0", "--store", "container").stdout)["key"]
+    blob = azure.client().get_blob_client(key)
+    assert blob.download_blob().readall() == data
+    metadata = blob.get_blob_properties().metadata
+    assert metadata["version"] == "3.0.0" and metadata["sha256"] == sha256(data)

@@ -21,7 +21,7 @@ def site(gateway, hawkbit):
     """The gateway with hawkBit as its store, and devices allowed to come as they are."""
 
     def make(assignments=None, **options):
-        gateway.add_store("hawkbit", "hawkbit", hawkbit.options(**options), interval="1s",
+        gateway.add_store("hawkbit", "hawkbit", hawkbit.options(**options), interval="10s",
                           **({"assignments": assignments} if assignments else {}))
         gateway.config["devices"] = {"max_per_source": 10_000}
         gateway.add_http(max_connections_per_source=4096, poll=True, drogue=True)

@@ -1,17 +1,16 @@
 # ctest-timeout: 900
 """The hawkbit plugin against a real hawkBit, driven by its Management API; no gateway in between."""
 import itertools
-import urllib.parse
 
 import pytest
 
 from support import store_probe
 from support.clients import image, sha256
 from support.net import eventually
-from support.proxy import ThrottledProxy
 from support.store_probe import StoreProbe
 from support.tools import scaled
 
+pytestmark = pytest.mark.timeout(600)
 PROGRESS, DOWNLOADED, SUCCESS, FAILURE, CANCELLED, CANCEL_REFUSED = range(6)
 FORCED, SOFT, DOWNLOAD_ONLY = range(3)
 WINDOW_NONE, WINDOW_OPEN, WINDOW_CLOSED = range(3)
@@ -34,6 +33,11 @@ _numbers = itertools.count()
 def name(hawkbit):
     """name("pump") -> a name that nothing on the server has."""
     return lambda kind: f"{kind}-{hawkbit.unique}-{next(_numbers)}"
+
+
+def has_said(hawkbit, target, action, kind, text):
+    """Whether the action has a status of that type with that message."""
+    return any(one == kind and text in messages for one, messages in hawkbit.statuses(target, action))
 
 
 def assignment(store, seconds=30):
@@ -73,10 +77,10 @@ def test_an_assignment_is_fetched_reported_and_finished(hawkbit, probe, name):
     assert store.feedback(pump, action, SUCCESS, code=0, message="runs 1.2.3")["status"] == store_probe.OK
     assert hawkbit.action(pump, action)["status"] == "finished"
     assert hawkbit.target(pump)["updateStatus"] == "in_sync"
-    statuses = hawkbit.statuses(pump, action)
-    assert ("downloaded", ["the device has all of it"]) in statuses and ("finished", ["runs 1.2.3"]) in statuses
+    assert has_said(hawkbit, pump, action, "downloaded", "the device has all of it")
+    assert has_said(hawkbit, pump, action, "finished", "runs 1.2.3")
     # 300 blocks were one report for each percent, and two ranges one for each: far from the quota.
-    assert hawkbit.call("GET", f"/targets/{pump}/actions/{action}/status?limit=1")["total"] < 120
+    assert len(hawkbit.statuses(pump, action)) < 120
     # Said twice, it is over.
     assert store.feedback(pump, action, SUCCESS)["status"] == store_probe.NOT_FOUND
     assert store.assigned(3) is None
@@ -90,7 +94,7 @@ def test_a_failure_is_told_with_its_reason(hawkbit, probe, name):
     store.ask("watch", pump, {})
     assignment(store)
     assert store.feedback(pump, action, FAILURE, code=-5, message="no room in flash")["status"] == store_probe.OK
-    assert ("error", ["no room in flash"]) in hawkbit.statuses(pump, action)
+    assert has_said(hawkbit, pump, action, "error", "no room in flash")
     assert hawkbit.target(pump)["updateStatus"] == "error"
 
 
@@ -106,9 +110,10 @@ def test_a_cancel_reaches_the_device_and_its_answer_the_server(hawkbit, probe, n
     assert store.assigned(30)["cancelled"] == str(action)
     assert store.feedback(pump, action, answer)["status"] == store_probe.OK
     if answer == CANCELLED:
-        assert hawkbit.action(pump, action)["status"] == "finished"
+        assert hawkbit.action(pump, action)["status"] != "pending"
         assert "canceled" in [kind for kind, _ in hawkbit.statuses(pump, action)]
-        assert store.feedback(pump, action, CANCELLED)["status"] == store_probe.NOT_FOUND
+        # Said once more: gone, or taken without a word.
+        assert store.feedback(pump, action, CANCELLED)["status"] in (store_probe.NOT_FOUND, store_probe.OK)
         return
     assert "cancel_rejected" in [kind for kind, _ in hawkbit.statuses(pump, action)]
     # It goes on, and may still end well. What was cancelled in the meantime may have been said again.
@@ -142,7 +147,7 @@ def test_a_newer_assignment_replaces_the_older(hawkbit, probe, name):
 
     def next_assignment():
         said = store.assigned(30)
-        return said if "assignment" in said else None
+        return said if said and "assignment" in said else None
 
     wish = eventually(next_assignment, 30)["assignment"]
     assert (wish["external_id"], wish["parts"][0]["version"]) == (str(second), "2")
@@ -169,7 +174,7 @@ def test_soft_download_only_and_windows(hawkbit, probe, name):
     # One object, whoever was assigned it.
     assert len({wish["parts"][0]["object"]["key"] for wish in said.values()}) == 1
     assert store.feedback(only, action, DOWNLOADED)["status"] == store_probe.OK
-    assert ("downloaded", ["the device has all of it"]) in hawkbit.statuses(only, action)
+    assert has_said(hawkbit, only, action, "downloaded", "the device has all of it")
 
 
 def test_several_modules_and_artifacts_are_parts(hawkbit, probe, name):
@@ -179,8 +184,12 @@ def test_several_modules_and_artifacts_are_parts(hawkbit, probe, name):
     firmware = hawkbit.add_module(app, "1.0", files)
     extra = hawkbit.add_module(name("boot"), "7", {"boot.bin": image(2000, seed=3)}, kind="application")
     hawkbit.assign(hawkbit.add_set(app, "1.0", [firmware, extra], kind="os_app"), pump)
-    store = probe(components={"os/fw.bin": "application", "os/radio.bin": "modem", "os/notes.txt": "",
-                              "bApp": "bootloader"})
+    store = probe(components=[
+        {"part": "os", "file": "fw.bin", "component": "application"},
+        {"part": "os", "file": "radio.bin", "component": "modem"},
+        {"part": "os", "file": "notes.txt", "component": ""},
+        {"part": "bApp", "component": "bootloader"},
+    ])
     store.ask("watch", pump, {})
     parts = {part["component"]: part for part in assignment(store)["parts"]}
     assert set(parts) == {"application", "modem", "bootloader"}
@@ -259,17 +268,22 @@ def test_a_replaced_artifact_never_mixes(hawkbit, probe, name):
     assert store.fetch(key, token, 20_000, 20_000, locator)["status"] == store_probe.NOT_FOUND
 
 
-def test_a_server_that_goes_away_and_comes_back(hawkbit, probe, name, owner):
+def test_a_server_that_goes_away_and_comes_back(hawkbit, probe, name, make_proxy):
     pump = name("pump")
     hawkbit.add_target(pump)
-    proxy = owner.add(ThrottledProxy(urllib.parse.urlsplit(hawkbit.endpoint).port))
-    store = probe(url=proxy.endpoint)
-    proxy.close()
+    uplink = make_proxy(hawkbit.port)
+    store = probe(url=uplink.endpoint)
+    uplink.cut()
     store.ask("watch", pump, {})
     eventually(lambda: store.ask("health")["health"] != store_probe.OK, 30)
     away = store.ask("list", 10)
     assert away["status"] == store_probe.TRANSIENT, away
     assert store.feedback(pump, 1, SUCCESS)["status"] == store_probe.TRANSIENT
+    uplink.restore()
+    action = hawkbit.release(name("app"), "1", b"x", pump)[pump]
+    assert assignment(store)["external_id"] == str(action)
+    eventually(lambda: store.ask("health")["health"] == store_probe.OK, 30)
+    assert store.ask("list", 10)["status"] == store_probe.OK
 
 
 def test_many_targets_one_object(hawkbit, probe, name):

@@ -176,7 +176,7 @@ class HawkBit:
 
     def statuses(self, target, action):
         """[(type, [message])], the oldest first."""
-        found = self.call("GET", f"/targets/{target}/actions/{action}/status?limit=50&sort=id:ASC")["content"]
+        found = self.call("GET", f"/targets/{target}/actions/{action}/status?limit=500&sort=id:ASC")["content"]
         return [(one["type"], one["messages"]) for one in found]
 
     def cancel(self, target, action, force=False):

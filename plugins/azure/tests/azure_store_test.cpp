@@ -134,6 +134,26 @@ TEST(AzureStore, GoesByAzuresCodeBeforeTheStatus) {
   }
 }
 
+TEST(AzureStore, TakesNoMoreThanItAskedForAndFollowsNobody) {
+  ScriptedServer endless([](const SeenRequest&) {
+    return "HTTP/1.1 206 Partial Content\r\nETag: \"e\"\r\nContent-Range: bytes 0-9/1000\r\n\r\n" +
+           std::string(2'000'000, 'x');
+  });
+  FakeStoreHost host(options(endless.url()));
+  ASSERT_EQ(host.create().status, OTAGATE_OK);
+  const auto fetched = host.fetch("k", "e/1000", 0, 10);
+  EXPECT_EQ(fetched.status, OTAGATE_OK) << fetched.message;
+  EXPECT_EQ(fetched.bytes, "xxxxxxxxxx");
+
+  ScriptedServer other([](const SeenRequest&) { return answer(200, kEmptyPage); });
+  ScriptedServer sends(
+      [&](const SeenRequest&) { return answer(302, "", "Location: " + other.url() + "\r\n"); });
+  FakeStoreHost sent(options(sends.url()));
+  ASSERT_EQ(sent.create().status, OTAGATE_OK);
+  EXPECT_EQ(sent.list().status, OTAGATE_PERMANENT);
+  EXPECT_TRUE(other.seen().empty());
+}
+
 TEST(AzureStore, ShowsNoSignatureThatSomebodyRepeats) {
   ScriptedServer server([](const SeenRequest& r) {
     return answer(403, "<Error><Code>AuthenticationFailed</Code><Message>no: " + r.target +

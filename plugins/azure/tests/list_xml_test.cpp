@@ -92,9 +92,9 @@ TEST(ParseList, CountsNamesThatCannotBeUsed) {
   const Parsed parsed = parse(page(blob("") + blob(std::string(1025, 'x')) +
                                    "<Blob><Name Encoded=\"true\">a%00b</Name><Properties><Etag>e</Etag>"
                                    "</Properties></Blob>" +
-                                   blob("good")));
-  EXPECT_THAT(names(parsed), ElementsAre("good"));
-  EXPECT_EQ(parsed.end->unusable, 3u);
+                                   blob("a/../b") + blob(".") + blob("\xFF") + blob("..good/...")));
+  EXPECT_THAT(names(parsed), ElementsAre("..good/..."));
+  EXPECT_EQ(parsed.end->unusable, 6u);
 }
 
 TEST(ParseList, BoundsTheMetadata) {

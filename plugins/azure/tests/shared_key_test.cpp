@@ -64,10 +64,31 @@ TEST(SharedKeyClient, GetsARange) {
                   {},
                   {{"x-ms-version", "2021-12-02"},
                    {"x-ms-date", kDate},
-                   {"range", "bytes=0-9"},
+                   {"x-ms-range", "bytes=0-9"},
                    {"if-match", "\"0x8D\""}},
                   0}),
-            "SharedKey myaccount:xGstU031LFRFftT27vTjFR2TughH7VQkL8bf5CE3c5M=");
+            "SharedKey myaccount:Gu2Wa5Ci1zZ/gVaeq6YmvcSX1LsYPLtN9gy6lxDCjI8=");
+}
+
+// The lines of the page above, in its order; a Range header is signed, too.
+TEST(SharedKeyLines, StandInTheOrderOfTheRules) {
+  EXPECT_EQ(string_to_sign({"PUT",
+                            "/p",
+                            {},
+                            {{"range", "r"},
+                             {"if-unmodified-since", "u"},
+                             {"if-none-match", "n"},
+                             {"if-match", "m"},
+                             {"if-modified-since", "i"},
+                             {"date", "d"},
+                             {"content-type", "t"},
+                             {"content-md5", "5"},
+                             {"content-language", "l"},
+                             {"content-encoding", "e"},
+                             {"accept", "not signed"}},
+                            7},
+                           "a"),
+            "PUT\ne\nl\n7\n5\nt\nd\ni\nm\nn\nu\nr\n/a/p");
 }
 
 TEST(SharedKeyClient, Lists) {

@@ -44,6 +44,9 @@ Outcome<std::string> resolve_url(const std::string& base, const std::string& loc
 // Without user, query and fragment, where secrets and signatures live, and without control characters.
 std::string redacted_url(std::string_view url);
 
+// Whether it is UTF-8 throughout: no overlong forms, no surrogates, nothing above U+10FFFF.
+bool valid_utf8(std::string_view text);
+
 // Text of a peer for a message: control characters become spaces, cut at `limit` bytes at the end of a
 // UTF-8 character; bytes that are no UTF-8 become '?'.
 std::string printable(std::string_view text, std::size_t limit);

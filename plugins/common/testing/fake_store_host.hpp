@@ -20,7 +20,7 @@
 namespace otagate::testing {
 
 using OptionValue = std::variant<std::string, std::int64_t, bool, std::vector<std::string>,
-                                 std::map<std::string, std::string>>;
+                                 std::vector<std::map<std::string, std::string>>>;
 
 struct Ended {
   std::uint32_t status = OTAGATE_INTERNAL;
@@ -346,15 +346,17 @@ class FakeStoreHost {
     return result;
   }
 
-  std::uint32_t option(const std::string& path, otagate_value* value) {
+  std::uint32_t option(const std::string& path, otagate_value* value) const {
     auto out = sdk::make_struct<otagate_value>();
+    // "name", "name.0", or "name.0.member" of a list of tables.
     std::string_view name = path;
     std::optional<std::size_t> index;
     std::string member;
-    if (const std::size_t dot = path.find('.'); dot != std::string::npos && !options_.contains(path)) {
+    if (const std::size_t dot = path.find('.'); dot != std::string::npos) {
       name = name.substr(0, dot);
-      member = path.substr(dot + 1);
-      if (member.find_first_not_of("0123456789") == std::string::npos) index = std::stoul(member);
+      index = std::stoul(path.substr(dot + 1));
+      if (const std::size_t second = path.find('.', dot + 1); second != std::string::npos)
+        member = path.substr(second + 1);
     }
     const auto found = options_.find(std::string(name));
     if (found == options_.end()) return OTAGATE_NOT_FOUND;
@@ -367,16 +369,15 @@ class FakeStoreHost {
     } else if (const auto* flag = std::get_if<bool>(&found->second)) {
       out.kind = OTAGATE_VALUE_BOOLEAN;
       out.integer = *flag ? 1 : 0;
-    } else if (const auto* table = std::get_if<std::map<std::string, std::string>>(&found->second)) {
-      const auto value_of = table->find(member);
-      if (!member.empty() && value_of == table->end()) return OTAGATE_NOT_FOUND;
-      out.kind = member.empty() ? OTAGATE_VALUE_TABLE : OTAGATE_VALUE_STRING;
-      if (member.empty()) {
-        if (table_keys_.empty())
-          for (const auto& member_of : *table) table_keys_.append(member_of.first).push_back('\0');
-        out.integer = static_cast<std::int64_t>(table->size());
+    } else if (const auto* tables =
+                   std::get_if<std::vector<std::map<std::string, std::string>>>(&found->second)) {
+      out.kind = OTAGATE_VALUE_LIST;
+      out.integer = static_cast<std::int64_t>(tables->size());
+      if (index) {
+        if (*index >= tables->size() || !tables->at(*index).contains(member)) return OTAGATE_NOT_FOUND;
+        out.kind = OTAGATE_VALUE_STRING;
+        out.string = sdk::str(tables->at(*index).at(member));
       }
-      out.string = sdk::str(member.empty() ? table_keys_ : value_of->second);
     } else {
       const auto& list = std::get<std::vector<std::string>>(found->second);
       if (index && *index >= list.size()) return OTAGATE_NOT_FOUND;
@@ -389,7 +390,6 @@ class FakeStoreHost {
   }
 
   const std::map<std::string, OptionValue> options_;
-  std::string table_keys_;  // of the one table of an instance: an option lives as long as that
   AssignmentsTaken assignments_;
   otagate_host host_ = {};
   otagate_storage_host storage_ = {};

@@ -40,8 +40,8 @@ std::map<std::string, testing::OptionValue> read_options(const json::object& obj
       options[key] = value.as_bool();
     } else if (value.is_int64()) {
       options[key] = value.as_int64();
-    } else if (value.is_object()) {
-      options[key] = json::value_to<std::map<std::string, std::string>>(value);
+    } else if (!value.as_array().empty() && value.as_array().front().is_object()) {
+      options[key] = json::value_to<std::vector<std::map<std::string, std::string>>>(value);
     } else {
       options[key] = json::value_to<std::vector<std::string>>(value);
     }

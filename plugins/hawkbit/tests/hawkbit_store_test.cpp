@@ -4,6 +4,7 @@
 
 #include <boost/json.hpp>
 #include <condition_variable>
+#include <future>
 
 #include "common/testing/fake_store_host.hpp"
 #include "common/testing/scripted_server.hpp"
@@ -146,6 +147,11 @@ TEST(HawkbitStore, AnAssignmentIsHandedOnOnceAndItsResultGoesBack) {
   EXPECT_EQ(polled->header("authorization"), "GatewayToken gw-secret");
   EXPECT_EQ(server.count("GET " + kRoot + "pump/deploymentBase/7?c=1"), 1u)
       << "asked for again without a change";
+
+  // A report changes the state of the link and nothing behind it.
+  server.say_json(kRoot + "pump/deploymentBase/7?c=2", deployment("7", server.url("/a.bin")));
+  server.say_json(kRoot + "pump", base(link("deploymentBase", "/7?c=2")));
+  ASSERT_TRUE(server.wait("GET " + kRoot + "pump/deploymentBase/7?c=2"));
 
   EXPECT_EQ(host.feedback(feedback(OTAGATE_FEEDBACK_SUCCESS)).status, OTAGATE_OK);
   const auto posted = server.wait("POST " + kRoot + "pump/deploymentBase/7/feedback");
@@ -395,7 +401,11 @@ TEST(HawkbitStore, OneTargetThatIsRefusedIsNoTroubleOfTheStore) {
   const Ended said = host.list();
   EXPECT_EQ(said.status, OTAGATE_DENIED);
   EXPECT_NE(said.message.find("'target_tokens'"), std::string::npos) << said.message;
-  for (const std::string& line : host.logs()) EXPECT_EQ(line.find("wrong-token"), std::string::npos) << line;
+  host.wait([](const FakeStoreHost& seen) {
+    for (const std::string& line : seen.logs())
+      EXPECT_EQ(line.find("wrong-token"), std::string::npos) << line;
+    return true;
+  });
 }
 
 TEST(HawkbitStore, AnotherHostNeverSeesATokenNorDoesARedirect) {
@@ -468,16 +478,42 @@ TEST(HawkbitStore, TheSameArtifactOfManyTargetsIsOneObjectWithEightPlaces) {
 }
 
 TEST(HawkbitStore, IsGoneAtOnceWhilePollsHang) {
-  Script server;
-  server.say("GET " + kRoot + "pump", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{");
-  const auto begin = std::chrono::steady_clock::now();
+  std::promise<void> asked;
+  std::promise<void> over;
+  std::shared_future<void> released = over.get_future().share();
+  ScriptedServer server([&, first = true](const SeenRequest&) mutable {
+    if (std::exchange(first, false)) asked.set_value();
+    released.wait();
+    return testing::answer(404);
+  });
+  std::chrono::steady_clock::time_point begin;
   {
-    FakeStoreHost host(options(server));
-    host.create();
+    FakeStoreHost host({{"url", server.url("")}, {"gateway_token", std::string("t")}});
+    EXPECT_EQ(host.create().status, OTAGATE_OK);
     host.watch("pump");
-    ASSERT_TRUE(server.wait("GET " + kRoot + "pump"));
+    EXPECT_EQ(asked.get_future().wait_for(kSoon), std::future_status::ready);
+    begin = std::chrono::steady_clock::now();
   }
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(3));
+  over.set_value();
+}
+
+TEST(HawkbitStore, ComponentsAreMappedByTheirRules) {
+  using Rules = std::vector<std::map<std::string, std::string>>;
+  Script server;
+  server.say_json(kRoot + "pump", base(link("deploymentBase", "/7?c=1")));
+  server.say_json(kRoot + "pump/deploymentBase/7?c=1", deployment("7", "https://cdn.example/a"));
+  FakeStoreHost host(
+      options(server, {{"components", Rules{{{"part", "os"}, {"file", "other"}, {"component", ""}},
+                                            {{"part", "os"}, {"component", "modem"}}}}}));
+  ASSERT_EQ(host.create().status, OTAGATE_OK);
+  host.watch("pump");
+  const auto taken = host.assignments().next(kSoon);
+  ASSERT_TRUE(taken);
+  EXPECT_EQ(taken->wish.parts.at(0).component, "modem");
+  FakeStoreHost twice(options(server, {{"components", Rules{{{"part", "os"}, {"component", "a"}},
+                                                            {{"part", "os"}, {"component", "b"}}}}}));
+  EXPECT_EQ(twice.create().status, OTAGATE_INVALID);
 }
 
 }  // namespace

@@ -43,7 +43,7 @@ TEST(HawkbitSchedule, FiveHundredTargetsAreSpreadOverTheInterval) {
   }
   EXPECT_NEAR(static_cast<double>(counted), 500, 40);
   EXPECT_LE(*std::max_element(tenths.begin(), tenths.end()), 100);
-  EXPECT_GE(*std::min_element(tenths.begin(), tenths.end()), 20);
+  EXPECT_GE(*std::min_element(tenths.begin(), tenths.end()), 10);
 }
 
 TEST(HawkbitSchedule, KeepsTheBoundsWhateverTheServerSays) {

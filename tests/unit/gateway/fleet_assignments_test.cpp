@@ -287,8 +287,8 @@ TEST_F(FleetAssignments, WhatCannotBeTakenIsRefusedUpstream) {
   twice.parts.push_back(twice.parts.front());  // the same component
   assign(twice);
   EXPECT_THAT(said("17"), ElementsAre("failure"));
-  fleet_->set_assigner("hb", {.devices = {}, .types = {}, .tags = {}, .local_wins = {}, .attempts = 3,
-                              .downgrade = false});
+  fleet_->set_assigner(
+      "hb", {.devices = {}, .types = {}, .tags = {}, .local_wins = {}, .attempts = 3, .downgrade = false});
   assign(wish("18", "d0", "0.5.0"));
   EXPECT_THAT(said("18"), ElementsAre("failure"));
   assign(wish("19", "stranger", "2.0.0"));
@@ -309,8 +309,8 @@ TEST_F(FleetAssignments, StoresHearOfDevicesAsTheyChange) {
   check_in("d0", "1.0.0");
   settled();
   EXPECT_TRUE(host_.known["d0"].approved);
-  EXPECT_THAT(host_.known["d0"].attributes,
-              testing::UnorderedElementsAre(testing::Pair("type", "sensor"), testing::Pair("version", "1.0.0")));
+  EXPECT_THAT(host_.known["d0"].attributes, testing::UnorderedElementsAre(testing::Pair("type", "sensor"),
+                                                                          testing::Pair("version", "1.0.0")));
   check_in("d0", "1.0.1");
   settled();
   EXPECT_THAT(host_.known["d0"].attributes, testing::Contains(testing::Pair("version", "1.0.1")));

@@ -74,5 +74,12 @@ TEST(Printable, KeepsUtf8AndNothingThatMovesACursor) {
   EXPECT_EQ(printable("\xc3\xbc\xc3\xbc", 3), "\xc3\xbc");
 }
 
+TEST(ValidUtf8, TakesTextAndNothingElse) {
+  for (const char* text : {"", "a", "\xC3\xBC", "\xE2\x82\xAC", "\xF0\x9F\x98\x80"})
+    EXPECT_TRUE(valid_utf8(text)) << text;
+  for (const char* text : {"\xFF", "a\xC3", "\xC0\x80", "\xED\xA0\x80", "\xF5\x80\x80\x80"})
+    EXPECT_FALSE(valid_utf8(text)) << text;
+}
+
 }  // namespace
 }  // namespace otagate::common
