@@ -99,10 +99,11 @@ void Services::resolve(std::string_view, plugin::ResolveRequest request,
       }
       // In the cache, but in no catalog: for those who may see everything.
       // And, what a store assigned need not be in one: for whoever an open attempt offers it to.
-      const bool unrestricted = (principal->stores.empty() && principal->types.empty()) ||
-                                fleet_.is_offered(digest, *principal);
+      const bool unrestricted =
+          (principal->stores.empty() && principal->types.empty()) || fleet_.is_offered(digest, *principal);
       if (auto cached = cache_.open_cached(digest); unrestricted && entries->empty() && cached) {
         plugin::Firmware firmware;
+        firmware.id = handle_of(digest);
         firmware.flags = OTAGATE_FIRMWARE_CACHED;
         firmware.tag = firmware.sha256 = digest.hex();
         firmware.size = (*cached)->size().value_or(OTAGATE_SIZE_UNKNOWN);
@@ -155,6 +156,19 @@ void Services::catalog(std::string_view, plugin::CatalogRequest request,
   });
 }
 
+// By which a transport opens bytes that are in no catalog; the same for the same bytes.
+std::uint64_t Services::handle_of(const Digest& digest) {
+  std::uint64_t handle = 0;
+  for (std::size_t i = 0; i < sizeof handle; ++i)
+    handle = handle << 8U | std::to_integer<std::uint64_t>(digest.bytes[i]);
+  handle = (handle & (kDigestBit - 1)) | kDigestBit;
+  const std::scoped_lock lock(mutex_);
+  if (uncatalogued_.size() >= kMostUncatalogued && !uncatalogued_.contains(handle))
+    uncatalogued_.erase(uncatalogued_.begin());
+  uncatalogued_[handle] = digest;
+  return handle;
+}
+
 void Services::open_digest(const plugin::OpenRequest& request, bool streaming,
                            const plugin::Reply<std::shared_ptr<plugin::Blob>>& reply) {
   const auto digest = Digest::parse(request.digest);
@@ -198,6 +212,16 @@ void Services::open(std::string_view, plugin::OpenRequest request, bool streamin
   }
   if ((request.firmware & kPartBit) != 0) {
     open_part(principal, std::move(request), streaming, reply);
+    return;
+  }
+  if ((request.firmware & kDigestBit) != 0) {
+    {
+      const std::scoped_lock lock(mutex_);
+      const auto found = uncatalogued_.find(request.firmware);
+      request.digest = found == uncatalogued_.end() ? std::string() : found->second.hex();
+    }
+    if (request.digest.empty()) return reply(fail(Code::not_found, "no such firmware"));
+    open_digest(request, streaming, reply);
     return;
   }
   const auto id = static_cast<std::int64_t>(request.firmware);

@@ -42,6 +42,9 @@ class Services final : public plugin::TransportServices {
                 plugin::Reply<std::uint32_t> reply) override;
 
  private:
+  static constexpr std::uint64_t kDigestBit = std::uint64_t{1} << 62;
+  static constexpr std::size_t kMostUncatalogued = 4096;
+  std::uint64_t handle_of(const Digest& digest);
   struct Redirect {
     std::shared_ptr<StoreClient> client;
     std::chrono::milliseconds expiry{0};
@@ -64,6 +67,7 @@ class Services final : public plugin::TransportServices {
   Fleet& fleet_;
   mutable std::mutex mutex_;
   std::map<std::string, Redirect, std::less<>> redirects_;  // under mutex_
+  std::map<std::uint64_t, Digest> uncatalogued_;            // by handle_of(), under mutex_
 };
 
 }  // namespace otagate::gateway
