@@ -90,6 +90,8 @@ def test_azure(build_dir, azure, tmp_path):
         {"fixture": str(fixture), "mutate": f"{sys.executable} {script}",
          "bad": [{"container": "a/b", "anonymous": True, "account": "abc"}, {"container": "firmware"},
                  {"container": "firmware", "connection_string": "AccountName=abc"}]},
+        # A shared access signature is for reading: Azure has none for one method only.
+        limits={"store.presign": "GET and HEAD have the same presigned URL"},
     )
     assert skipped(verdicts) == {"store.stat"}
 
