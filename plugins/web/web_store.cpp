@@ -120,9 +120,7 @@ WebStore::WebStore(sdk::StoreHost& host)
   }
 }
 
-sdk::Caps WebStore::caps() {
-  return {OTAGATE_STORE_RANGES | OTAGATE_STORE_VALIDATOR | OTAGATE_STORE_STAT, 64 * 1024, 4};
-}
+sdk::Caps WebStore::caps() { return {OTAGATE_STORE_RANGES | OTAGATE_STORE_VALIDATOR, 64 * 1024, 4}; }
 
 HttpResponse WebStore::send(HttpRequest request, const std::string& url, sdk::Call& call) {
   request.url = url;
@@ -312,18 +310,6 @@ bool WebStore::keeps_to_ranges(const std::string& url, sdk::Call& call) {
     memory_.cannot_tell_ranges(origin);  // that object cannot be asked; the next one may
     return false;
   }
-}
-
-sdk::Object WebStore::stat(std::string_view key, sdk::Call& call) {
-  Document::Item item;
-  item.object.key = key;
-  const Headed known = head(value_or_throw(place_.url_of(key)), item, call);
-  sdk::Object object = item.object;
-  object.change_token = known.token;
-  object.size = known.size;
-  object.modified_ms = known.modified * 1000;
-  object.ranges = known.ranges;
-  return object;
 }
 
 void WebStore::fetch(const sdk::FetchRequest& request, sdk::FetchSink& sink) {

@@ -25,7 +25,6 @@ class WebStore : public sdk::Store {
   sdk::Caps caps() override;
   void list(const sdk::ListRequest& request, sdk::ListSink& sink) override;
   void fetch(const sdk::FetchRequest& request, sdk::FetchSink& sink) override;
-  sdk::Object stat(std::string_view key, sdk::Call& call) override;
 
  private:
   // Adds credentials where they may go, and sends. Any answer with a status is one.

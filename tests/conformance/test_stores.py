@@ -94,6 +94,8 @@ def test_azure(build_dir, azure, tmp_path):
         {"fixture": str(fixture), "mutate": f"{sys.executable} {script}",
          "bad": [{"container": "a/b", "anonymous": True, "account": "abc"}, {"container": "firmware"},
                  {"container": "firmware", "connection_string": "AccountName=abc"}]},
+        # A shared access signature is for reading: Azure has none for one method only.
+        limits={"store.presign": "GET and HEAD have the same presigned URL"},
     )
     assert skipped(verdicts) == {"store.stat"}
 
@@ -175,4 +177,4 @@ def test_web(build_dir, owner, tmp_path, listing):
         {"fixture": str(fixture), "mutate": f"{sys.executable} {script}",
          "bad": [{"index_url": "no url"}, {"index_url": url, "credentials": "basic"}, {"index_url": "ftp://h/"}]},
     )
-    assert skipped(verdicts) == {"store.presign", "store.publish"}
+    assert skipped(verdicts) == {"store.stat", "store.presign", "store.publish"}
