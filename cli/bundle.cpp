@@ -150,7 +150,8 @@ Result<bool> BundleReader::advance() {
 
 Result<std::string> BundleReader::read_small(std::uint64_t size, std::size_t most, const char* name) {
   if (size > most)
-    return fail(broken(std::string(name) + " is larger than the " + std::to_string(most) + " bytes it may have"));
+    return fail(
+        broken(std::string(name) + " is larger than the " + std::to_string(most) + " bytes it may have"));
   std::string content(static_cast<std::size_t>(size), '\0');
   if (auto got = read(std::span(content)); !got) return fail(std::move(got).error());
   return content;

@@ -88,8 +88,9 @@ int export_bundle(const Context& context, const std::string& path, const std::ve
   }
   if (auto finished = (*writer)->finish(); !finished) return failed(finished.error());
   if (context.json) {
-    std::printf("%s\n", boost::json::serialize(boost::json::object{{"file", path}, {"items", firmware.size()},
-                                                                   {"bytes", total}}).c_str());
+    std::printf("%s\n", boost::json::serialize(
+                            boost::json::object{{"file", path}, {"items", firmware.size()}, {"bytes", total}})
+                            .c_str());
   } else {
     std::printf("%s: %zu firmware, %s\n", path.c_str(), firmware.size(), format_bytes(total).c_str());
   }
@@ -106,7 +107,8 @@ class CheckedBlob {
     hash_.update(std::string_view(into.data(), into.size()));
     read_ += into.size();
     if (read_ == blob_.size && hash_.finish() != blob_.digest)
-      return fail(Code::rejected, "the bundle's bytes of " + blob_.digest.hex() + " are not those of that SHA-256");
+      return fail(Code::rejected,
+                  "the bundle's bytes of " + blob_.digest.hex() + " are not those of that SHA-256");
     return {};
   }
 

@@ -36,9 +36,8 @@ std::string origin_text(const boost::json::value& deployment) {
 }
 
 int list(const Context& context, const Options& options) {
-  Table table(
-      {"ID", "NAME", "FIRMWARE", "TO", "STATE", "WAVE", "UPDATED", "RUNNING", "WAITING", "FAILED", "MADE",
-       "ORIGIN"});
+  Table table({"ID", "NAME", "FIRMWARE", "TO", "STATE", "WAVE", "UPDATED", "RUNNING", "WAITING", "FAILED",
+               "MADE", "ORIGIN"});
   const std::string path =
       std::string("/api/v1/deployments?limit=1000") + (options.open ? "&over=false" : "");
   const auto done = each_page(context, path, "before", [&](const boost::json::value& page) {

@@ -86,8 +86,7 @@ int list(const Context& context, const Options& options) {
           ++shown;
           table.add({text(device, "id"), text(device, "type"), text(device, "approval"),
                      versions_text(device), tags_text(device), text(device, "transport"),
-                     format_ago(number(device, "last_seen_ms")), update_text(device),
-                     assigned_text(device)});
+                     format_ago(number(device, "last_seen_ms")), update_text(device), assigned_text(device)});
         }
       });
   if (!done) return failed(done.error());

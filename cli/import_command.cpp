@@ -77,7 +77,8 @@ int publish(const Context& context, const std::string& spec, const std::string& 
   if (context.json)
     std::printf("%s\n", boost::json::serialize(*made).c_str());
   else
-    std::printf("%s is in %s as %s\n", spec.c_str(), text(*made, "store").c_str(), text(*made, "key").c_str());
+    std::printf("%s is in %s as %s\n", spec.c_str(), text(*made, "store").c_str(),
+                text(*made, "key").c_str());
   return kOk;
 }
 

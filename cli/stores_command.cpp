@@ -32,13 +32,15 @@ int list(const Context& context) {
     std::printf("%s\n", boost::json::serialize(*answer).c_str());
     return kOk;
   }
-  Table table({"STORE", "PLUGIN", "STATE", "OBJECTS", "SKIPPED", "LISTED", "REQUESTS", "READ", "WATCHES", "UNTOLD", "ERROR"});
+  Table table({"STORE", "PLUGIN", "STATE", "OBJECTS", "SKIPPED", "LISTED", "REQUESTS", "READ", "WATCHES",
+               "UNTOLD", "ERROR"});
   for (const boost::json::value& store : items(*answer)) {
     const std::string error = text(store, "last_error");
     table.add({text(store, "name"), text(store, "plugin"), text(store, "state"),
                std::to_string(number(store, "objects")), std::to_string(number(store, "skipped")),
                format_ago(number(store, "last_ok_ms")), std::to_string(number(store, "requests")),
-               size_text(store, "body_bytes"), watches_text(store), untold_text(store), error.empty() ? text(store, "reason") : error});
+               size_text(store, "body_bytes"), watches_text(store), untold_text(store),
+               error.empty() ? text(store, "reason") : error});
   }
   table.print();
   return kOk;

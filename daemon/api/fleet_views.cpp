@@ -56,14 +56,13 @@ json::value spec_json(const rollout::Spec& spec) {
 
 json::value assignment_or_null(const std::optional<rollout::AssignmentView>& assignment) {
   if (!assignment) return nullptr;
-  return json::object{
-      {"device", assignment->device},
-      {"mode", assignment->mode},
-      {"window", assignment->window},
-      {"not_before_ms", time_or_null(assignment->not_before_ms)},
-      {"confirmation", rollout::to_string(assignment->confirmation)},
-      {"outcome", assignment->outcome ? json::value(rollout::to_string(*assignment->outcome))
-                                      : json::value(nullptr)}};
+  return json::object{{"device", assignment->device},
+                      {"mode", assignment->mode},
+                      {"window", assignment->window},
+                      {"not_before_ms", time_or_null(assignment->not_before_ms)},
+                      {"confirmation", rollout::to_string(assignment->confirmation)},
+                      {"outcome", assignment->outcome ? json::value(rollout::to_string(*assignment->outcome))
+                                                      : json::value(nullptr)}};
 }
 
 }  // namespace

@@ -25,14 +25,14 @@ Result<Digest> digest_of(const Request& request) {
 // The firmware that the path and ?type= mean, or an answer that says why it is not one.
 void one_firmware(Backend& backend, const Request& request, const Respond& respond,
                   std::function<void(std::int64_t id)> then) {
-  backend.resolve(request.path[0], request.path[1], std::string(request.parameter("type")),
-                  [respond, then = std::move(then)](Result<std::vector<FirmwareView>> found) {
-                    if (!found) return respond(error_response(found.error()));
-                    if (found->size() == 1) return then(found->front().firmware.id);
-                    respond(error_response(Error(
-                        Code::ambiguous,
-                        "several device types have that name and version; say which by ?type=")));
-                  });
+  backend.resolve(
+      request.path[0], request.path[1], std::string(request.parameter("type")),
+      [respond, then = std::move(then)](Result<std::vector<FirmwareView>> found) {
+        if (!found) return respond(error_response(found.error()));
+        if (found->size() == 1) return then(found->front().firmware.id);
+        respond(error_response(
+            Error(Code::ambiguous, "several device types have that name and version; say which by ?type=")));
+      });
 }
 
 void add_status(Router& router, Backend& backend) {
@@ -179,15 +179,15 @@ void add_imports(Router& router, Backend& backend) {
   });
   router.add("POST", "/api/v1/firmware/{}/{}/publish", [&backend](const Request& request, Respond respond) {
     const std::string store(request.parameter("store"));
-    if (store.empty()) return respond(error_response(Error(Code::invalid, "store: say into which, by ?store=")));
+    if (store.empty())
+      return respond(error_response(Error(Code::invalid, "store: say into which, by ?store=")));
     one_firmware(backend, request, respond,
                  [&backend, store, key = std::string(request.parameter("key")), respond](std::int64_t id) {
-                   backend.publish(id, store, key,
-                                   answer<PublishedView>(respond, [](const PublishedView& made) {
-                                     return json::object{{"store", made.store},
-                                                         {"key", made.key},
-                                                         {"change_token", made.change_token}};
-                                   }));
+                   backend.publish(
+                       id, store, key, answer<PublishedView>(respond, [](const PublishedView& made) {
+                         return json::object{
+                             {"store", made.store}, {"key", made.key}, {"change_token", made.change_token}};
+                       }));
                  });
   });
 }

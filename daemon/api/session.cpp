@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
@@ -18,7 +19,6 @@
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/url/parse.hpp>
-#include <algorithm>
 #include <charconv>
 #include <deque>
 #include <optional>
@@ -137,8 +137,7 @@ class SessionImpl final : public Session {
     const auto size = head_parser_->content_length();
     if (!size) {
       keep_ = false;
-      Response response =
-          error_response(Error(Code::invalid, "say how many bytes come, by Content-Length"));
+      Response response = error_response(Error(Code::invalid, "say how many bytes come, by Content-Length"));
       response.status = 411;
       send(std::move(response));
       return;

@@ -35,8 +35,7 @@ Result<std::vector<Import>> items_of(const JsonObject& object) {
   std::vector<Import> items;
   for (const JsonObject& one : **objects) {
     auto item = import_from_json(one);
-    if (!item)
-      return fail(std::move(item).error().with_context("item " + std::to_string(items.size() + 1)));
+    if (!item) return fail(std::move(item).error().with_context("item " + std::to_string(items.size() + 1)));
     items.push_back(std::move(*item));
   }
   return items;
@@ -74,8 +73,8 @@ Result<ImportList> parse_bundle_manifest(std::string_view json) {
   const auto format = object->text("format");
   if (!format) return refuse(format.error());
   if (*format != kBundleFormat) {
-    return refuse(Error(Code::invalid, "its format is \"" + format->value_or("") + "\", this gateway reads \"" +
-                                           std::string(kBundleFormat) + "\""));
+    return refuse(Error(Code::invalid, "its format is \"" + format->value_or("") +
+                                           "\", this gateway reads \"" + std::string(kBundleFormat) + "\""));
   }
   ImportList list;
   auto items = items_of(*object);

@@ -68,7 +68,8 @@ Result<std::optional<std::vector<JsonObject>>> JsonObject::objects(std::string_v
   const json::array* array = value->if_array();
   if (!array) return fail(Code::invalid, "\"" + std::string(key) + "\" is not an array");
   if (array->size() > most)
-    return fail(Code::invalid, "\"" + std::string(key) + "\" has more than " + std::to_string(most) + " items");
+    return fail(Code::invalid,
+                "\"" + std::string(key) + "\" has more than " + std::to_string(most) + " items");
   std::vector<JsonObject> objects;
   objects.reserve(array->size());
   for (const json::value& item : *array) {

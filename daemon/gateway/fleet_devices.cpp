@@ -399,10 +399,9 @@ void Fleet::Core::settle(Device& device) {
   });
   for (auto& [id, deployment] : general_) {
     if (!deployment->claims()) continue;
-    const auto claim =
-        std::find_if(mine.begin(), mine.end(), [wanted = deployment](const Claim& candidate) {
-          return candidate.deployment == wanted;
-        });
+    const auto claim = std::find_if(mine.begin(), mine.end(), [wanted = deployment](const Claim& candidate) {
+      return candidate.deployment == wanted;
+    });
     const rollout::Member* member = deployment->rollout.find(device.key);
     if (claim == mine.end()) {
       const bool outdone = deployment->match(device).matches;

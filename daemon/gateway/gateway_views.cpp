@@ -162,35 +162,37 @@ void Gateway::publish(const Entry& entry, const std::string& store, std::string 
   }
   if (!runner) return done(fail(Code::not_found, "no store " + store + " is running"));
   if (!runner->client()->caps().has(OTAGATE_STORE_PUBLISH)) {
-    return done(fail(Code::unsupported, "store " + store + " (" + runner->config().plugin +
-                                            ") takes no firmware; where its plugin can, set publish = true in "
-                                            "its options"));
+    return done(
+        fail(Code::unsupported, "store " + store + " (" + runner->config().plugin +
+                                    ") takes no firmware; where its plugin can, set publish = true in "
+                                    "its options"));
   }
   OpenOptions options;
   options.refetch_rejected = true;
-  opener_->open(entry, std::move(options), [entry, store, runner, key = std::move(key),
-                                            done = std::move(done)](Result<cache::ReaderPtr> reader) {
-    if (!reader) return done(fail(std::move(reader).error()));
-    const auto digest = (*reader)->digest();
-    if (!digest) return done(fail(Code::internal, "the blob has no digest although it is verified"));
-    const state::Firmware& row = entry.firmware;
-    plugin::PublishRequest request;
-    request.fd = (*reader)->fd();
-    request.size = (*reader)->size().value_or(0);
-    request.sha256 = digest->hex();
-    request.key = key;
-    request.metadata = {{"name", row.name}, {"version", row.version}, {"sha256", request.sha256}};
-    if (!row.type.empty()) request.metadata.emplace_back("type", row.type);
-    if (row.kind != "firmware") request.metadata.emplace_back("kind", row.kind);
-    if (row.dependency) request.metadata.emplace_back("dependency", *row.dependency);
-    // The reader keeps the descriptor, and the blob in the cache.
-    runner->client()->publish(std::move(request),
-                              [store, runner, done, reader = *reader](Result<plugin::Object> object) {
-                                if (!object) return done(fail(std::move(object).error().with_context("store " + store)));
-                                runner->sync_now();
-                                done(Published{store, object->key, object->change_token});
-                              });
-  });
+  opener_->open(
+      entry, std::move(options),
+      [entry, store, runner, key = std::move(key), done = std::move(done)](Result<cache::ReaderPtr> reader) {
+        if (!reader) return done(fail(std::move(reader).error()));
+        const auto digest = (*reader)->digest();
+        if (!digest) return done(fail(Code::internal, "the blob has no digest although it is verified"));
+        const state::Firmware& row = entry.firmware;
+        plugin::PublishRequest request;
+        request.fd = (*reader)->fd();
+        request.size = (*reader)->size().value_or(0);
+        request.sha256 = digest->hex();
+        request.key = key;
+        request.metadata = {{"name", row.name}, {"version", row.version}, {"sha256", request.sha256}};
+        if (!row.type.empty()) request.metadata.emplace_back("type", row.type);
+        if (row.kind != "firmware") request.metadata.emplace_back("kind", row.kind);
+        if (row.dependency) request.metadata.emplace_back("dependency", *row.dependency);
+        // The reader keeps the descriptor, and the blob in the cache.
+        runner->client()->publish(
+            std::move(request), [store, runner, done, reader = *reader](Result<plugin::Object> object) {
+              if (!object) return done(fail(std::move(object).error().with_context("store " + store)));
+              runner->sync_now();
+              done(Published{store, object->key, object->change_token});
+            });
+      });
 }
 
 void Gateway::pin(const Digest& digest, std::string reason, std::function<void(Result<void>)> done) {

@@ -57,9 +57,8 @@ Result<bool> used_otherwise(state::Reader& db, std::int64_t store, const Digest&
                             std::int64_t object) {
   const auto rows = state::firmware_of_digest(db, digest);
   if (!rows) return fail(rows.error());
-  return std::any_of(rows->begin(), rows->end(), [&](const state::Firmware& row) {
-    return row.store == store && row.object != object;
-  });
+  return std::any_of(rows->begin(), rows->end(),
+                     [&](const state::Firmware& row) { return row.store == store && row.object != object; });
 }
 
 }  // namespace
@@ -176,7 +175,8 @@ void LocalStore::hold_arrival(const Digest& digest) {
     const std::int64_t now = steady_ms();
     arrivals_[digest] = now;
     for (auto one = arrivals_.begin(); one != arrivals_.end();) {
-      const bool goes = now - one->second > kArrivalMs || (arrivals_.size() > kMaxArrivals && one->first != digest);
+      const bool goes =
+          now - one->second > kArrivalMs || (arrivals_.size() > kMaxArrivals && one->first != digest);
       if (goes) old.push_back(one->first);
       one = goes ? arrivals_.erase(one) : std::next(one);
     }
@@ -270,8 +270,10 @@ Result<std::string> LocalStore::head_of(const Digest& digest, std::uint64_t& siz
   const auto reader = opened.get();
   if (!reader) {
     if (reader.error().code() != Code::not_found) return fail(reader.error());
-    return fail(Code::not_found, "no blob " + digest.hex() + " is in the cache; send it first, by PUT to "
-                                                             "/api/v1/blobs/" + digest.hex());
+    return fail(Code::not_found, "no blob " + digest.hex() +
+                                     " is in the cache; send it first, by PUT to "
+                                     "/api/v1/blobs/" +
+                                     digest.hex());
   }
   size = (*reader)->size().value_or(0);
   std::string head(std::min<std::uint64_t>(firmware::kProbeBytes, size), '\0');
@@ -287,8 +289,8 @@ Result<LocalStore::Item> LocalStore::identify(const firmware::Import& import) {
   auto head = head_of(import.digest, item.size);
   if (!head) return fail(std::move(head).error());
   if (import.claim.size && *import.claim.size != item.size)
-    return fail(Code::invalid, "the list says " + std::to_string(*import.claim.size) + " bytes, the blob has " +
-                                   std::to_string(item.size));
+    return fail(Code::invalid, "the list says " + std::to_string(*import.claim.size) +
+                                   " bytes, the blob has " + std::to_string(item.size));
 
   static const StoreIndexes kNoIndexes;
   const Interpreter interpreter(config::Store{}, true);

@@ -1,5 +1,5 @@
-// Between the fleet and the stores that assign updates: stores are told which devices to watch and how updates
-// went, again and again until they have heard it.
+// Between the fleet and the stores that assign updates: stores are told which devices to watch and how
+// updates went, again and again until they have heard it.
 #pragma once
 
 #include <condition_variable>

@@ -46,7 +46,8 @@ class RelayQueue {
   bool watch(const std::string& device, plugin::Pairs attributes);
   // Not one to be watched: no-op.
   void unwatch(const std::string& device);
-  // Takes the place of progress and of what is of its kind, unless that is on its way. Known by its id: no-op.
+  // Takes the place of progress and of what is of its kind, unless that is on its way. Known by its id:
+  // no-op.
   void add(state::OutboxRow row, int replaces);
 
   // The next call to make; nothing: see due(). Feedback first: devices wait for nothing.

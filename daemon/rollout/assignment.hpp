@@ -1,4 +1,5 @@
-// What the store that assigned an update is told of it, as a state machine: what happened in, what to say out.
+// What the store that assigned an update is told of it, as a state machine: what happened in, what to say
+// out.
 //
 // It knows no clock but the one it is given, and stores nothing: whoever calls it keeps confirmation() and
 // outcome(). Progress is said sparingly, because upstream counts every word (hawkBit: 1,000 for an action).

@@ -28,7 +28,12 @@ Attempt::Attempt(std::uint32_t parts, Patience patience, Milliseconds now, bool 
 
 Attempt::Attempt(std::uint32_t parts, Patience patience, Milliseconds now, AttemptState state,
                  std::uint32_t part, std::uint64_t offset, bool download_only)
-    : parts_(parts), patience_(patience), download_only_(download_only), state_(state), part_(part), offset_(offset) {
+    : parts_(parts),
+      patience_(patience),
+      download_only_(download_only),
+      state_(state),
+      part_(part),
+      offset_(offset) {
   heard(now);
 }
 

@@ -52,7 +52,7 @@ struct DeviceView {
   std::int64_t first_seen_ms = 0;
   std::int64_t last_seen_ms = 0;  // 0: never
   bool has_token = false;
-  std::optional<AttemptView> attempt;  // the open one
+  std::optional<AttemptView> attempt;              // the open one
   std::map<std::string, std::string> assigned_by;  // store that decides what it runs, by component
 };
 
@@ -101,7 +101,7 @@ struct DeploymentView {
   std::uint32_t wave = 0;   // from 0
   std::uint32_t limit = 0;  // devices that may have begun in it
   Counts counts;
-  std::string origin, external_id;    // store that asked for it
+  std::string origin, external_id;  // store that asked for it
   std::optional<AssignmentView> assignment;
   std::vector<std::string> problems;  // what keeps it from going on now, one sentence each
   std::int64_t created_ms = 0;

@@ -10,9 +10,8 @@ Result<std::int64_t> next_outbox(Reader& db) {
 }
 
 Result<void> put_outbox(Writer& db, const OutboxRow& row, int replaces) {
-  auto cleared =
-      db.run("DELETE FROM outbox WHERE destination = ? AND subject = ? AND (kind = ? OR kind = ?)",
-             {row.destination, row.subject, row.kind, replaces});
+  auto cleared = db.run("DELETE FROM outbox WHERE destination = ? AND subject = ? AND (kind = ? OR kind = ?)",
+                        {row.destination, row.subject, row.kind, replaces});
   if (!cleared) return cleared;
   return db.run(
       "INSERT INTO outbox (id, destination, subject, kind, body, added_ms) VALUES (?, ?, ?, ?, ?, ?)",
@@ -39,9 +38,8 @@ Result<std::vector<OutboxRow>> page_outbox(Reader& db, const std::string& destin
 }
 
 Result<bool> has_outbox(Reader& db, const std::string& destination, const std::string& subject, int kind) {
-  const auto found =
-      db.one("SELECT 1 FROM outbox WHERE destination = ? AND subject = ? AND kind = ? LIMIT 1",
-             {destination, subject, kind}, [](const Row&) { return true; });
+  const auto found = db.one("SELECT 1 FROM outbox WHERE destination = ? AND subject = ? AND kind = ? LIMIT 1",
+                            {destination, subject, kind}, [](const Row&) { return true; });
   if (!found) return fail(found.error());
   return found->has_value();
 }

@@ -21,8 +21,8 @@ struct OutboxRow {
 
 // Greater than any number that was ever used.
 Result<std::int64_t> next_outbox(Reader& db);
-// Takes the place of those of its subject that `replaces` names, and of those of its own kind: what nobody was
-// told yet is told by the newest alone, so that a subject never has more rows than there are kinds.
+// Takes the place of those of its subject that `replaces` names, and of those of its own kind: what nobody
+// was told yet is told by the newest alone, so that a subject never has more rows than there are kinds.
 Result<void> put_outbox(Writer& db, const OutboxRow& row, int replaces);
 Result<void> delete_outbox(Writer& db, std::int64_t id);
 // By id, of a greater one than `after`.

@@ -61,8 +61,9 @@ DirectoryStore::DirectoryStore(sdk::StoreHost& host)
 
 sdk::Caps DirectoryStore::caps() {
   const std::uint32_t publish = publish_ ? OTAGATE_STORE_PUBLISH : 0;
-  return {OTAGATE_STORE_RANGES | OTAGATE_STORE_VALIDATOR | OTAGATE_STORE_NOTIFIES | OTAGATE_STORE_LOCAL | publish,
-          0, 2};
+  return {
+      OTAGATE_STORE_RANGES | OTAGATE_STORE_VALIDATOR | OTAGATE_STORE_NOTIFIES | OTAGATE_STORE_LOCAL | publish,
+      0, 2};
 }
 
 sdk::Object DirectoryStore::publish(const sdk::PublishRequest& request, sdk::Call& call) {

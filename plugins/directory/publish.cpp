@@ -68,7 +68,8 @@ Fd make_folders(int root, const std::vector<std::string>& names) {
 // A file under a hidden name until it is put in its place.
 class Draft {
  public:
-  Draft(int folder, std::string name) : folder_(folder), name_(std::move(name)), hidden_("." + name_ + ".part") {
+  Draft(int folder, std::string name)
+      : folder_(folder), name_(std::move(name)), hidden_("." + name_ + ".part") {
     // What an earlier try left is ours to write over; a link would not be.
     unlinkat(folder_, hidden_.c_str(), 0);
     file_ = Fd(openat(folder_, hidden_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0664));
@@ -95,7 +96,8 @@ class Draft {
   }
 
   struct stat place() {
-    if (renameat(folder_, hidden_.c_str(), folder_, name_.c_str()) != 0) fail_errno("writing '" + name_ + "'");
+    if (renameat(folder_, hidden_.c_str(), folder_, name_.c_str()) != 0)
+      fail_errno("writing '" + name_ + "'");
     hidden_.clear();
     struct stat info {};
     if (fstat(file_.get(), &info) != 0) fail_errno("reading '" + name_ + "'");
@@ -162,9 +164,10 @@ sdk::Object publish_file(int root, const std::string& key, const NameFilter& fil
                         return name.empty() || filter.skips(name.c_str());  // "." and ".." are hidden names
                       });
   if (!listed) {
-    throw Failure(OTAGATE_INVALID, "'" + key.substr(0, 200) +
-                                       "' would not be listed: a key is a path of names that 'ignore' does not "
-                                       "match and that do not begin with a dot, and does not end in .json");
+    throw Failure(OTAGATE_INVALID,
+                  "'" + key.substr(0, 200) +
+                      "' would not be listed: a key is a path of names that 'ignore' does not "
+                      "match and that do not begin with a dot, and does not end in .json");
   }
   const std::string name = std::move(names.back());
   names.pop_back();

@@ -20,16 +20,16 @@ struct ListedObject {
 
 struct PageEnd {
   bool truncated = false;
-  std::string next_token;    // may be empty although truncated: then go on after last_key
-  std::string next_key;      // of a list of versions, with next_version: where it goes on
+  std::string next_token;  // may be empty although truncated: then go on after last_key
+  std::string next_key;    // of a list of versions, with next_version: where it goes on
   std::string next_version;
   std::string last_key;      // of the page, whether it was wanted or not
   std::size_t unusable = 0;  // keys that are too long, hold a NUL or are not there
 };
 
-// One page of ListObjectsV2 or of ListObjectVersions, 1,000 objects on AWS. `xml` is parsed in place and destroyed. `object` gets each object in
-// order and says false to stop. Folder markers (keys that end in '/') and delete markers are left out. What
-// is no such page is OTAGATE_PERMANENT.
+// One page of ListObjectsV2 or of ListObjectVersions, 1,000 objects on AWS. `xml` is parsed in place and
+// destroyed. `object` gets each object in order and says false to stop. Folder markers (keys that end in '/')
+// and delete markers are left out. What is no such page is OTAGATE_PERMANENT.
 common::Outcome<PageEnd> parse_list(std::string& xml, bool versions,
                                     const std::function<bool(ListedObject)>& object);
 

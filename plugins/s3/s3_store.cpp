@@ -51,7 +51,8 @@ std::vector<S3Store::Bucket> S3Store::make_buckets(const sdk::StoreHost& host) {
   std::vector<std::string> names;
   if (host.option("buckets").exists()) names = host.option("buckets").strings();
   if (one.empty() == names.empty())
-    throw Failure(OTAGATE_INVALID, "set 'bucket' to the name of one bucket, or 'buckets' to those of several");
+    throw Failure(OTAGATE_INVALID,
+                  "set 'bucket' to the name of one bucket, or 'buckets' to those of several");
   if (!one.empty()) names = {one};
   std::vector<Bucket> buckets;
   for (const std::string& name : names) {
@@ -118,7 +119,8 @@ S3Store::S3Store(sdk::StoreHost& host)
   const Address& address = buckets_.front().address;
   if (!address.tls() && !address.loopback()) {
     if (encryption_.has_customer_key())
-      throw Failure(OTAGATE_INVALID, "option 'encryption_key' goes with every request: use an https endpoint");
+      throw Failure(OTAGATE_INVALID,
+                    "option 'encryption_key' goes with every request: use an https endpoint");
     host_.warn("the endpoint of bucket '" + buckets_.front().name +
                "' is not https: whoever is on the way can read and change what is fetched");
   }
@@ -164,9 +166,9 @@ HttpResponse S3Store::send(const Unsigned& what, HttpRequest request, sdk::Call&
 void S3Store::refuse(const Unsigned& what, const HttpResponse& response, const HttpRequest& request,
                      std::optional<std::int64_t> signed_at) {
   if (says_expired(response)) credentials_->reject();
-  common::Failure failure =
-      failure_of(response, {request.method, request.url, what.bucket->name, scope_.region,
-                            what.path == what.bucket->address.bucket_path(), credentials_->renewable(), signed_at});
+  common::Failure failure = failure_of(
+      response, {request.method, request.url, what.bucket->name, scope_.region,
+                 what.path == what.bucket->address.bucket_path(), credentials_->renewable(), signed_at});
   if (failure.status == OTAGATE_CLOCK && signed_at) clock_.learn(response);
   common::throw_failure(std::move(failure));
 }
@@ -182,9 +184,11 @@ Params S3Store::page_query(const sdk::ListRequest& request, std::string_view cur
     query.emplace_back("continuation-token", rest);
   } else if (cursor.starts_with("k:") && !all_versions_) {
     query.emplace_back("start-after", rest);
-  } else if (const std::size_t end = rest.find('&'); cursor.starts_with("v:") && all_versions_ && end != rest.npos) {
+  } else if (const std::size_t end = rest.find('&');
+             cursor.starts_with("v:") && all_versions_ && end != rest.npos) {
     query.emplace_back("key-marker", common::percent_decode(rest.substr(0, end)));
-    if (end + 1 < rest.size()) query.emplace_back("version-id-marker", common::percent_decode(rest.substr(end + 1)));
+    if (end + 1 < rest.size())
+      query.emplace_back("version-id-marker", common::percent_decode(rest.substr(end + 1)));
   } else if (!cursor.empty()) {
     throw Failure(OTAGATE_INVALID, "this is no cursor of a list of a bucket");
   }
@@ -323,7 +327,8 @@ sdk::Object S3Store::publish(const sdk::PublishRequest& request, sdk::Call& call
                               : std::string(request.key);
   const Place place = place_of(key);
   if (!place.version.empty())
-    throw Failure(OTAGATE_INVALID, "a version of an object cannot be written; leave '?versionId=' out of the key");
+    throw Failure(OTAGATE_INVALID,
+                  "a version of an object cannot be written; leave '?versionId=' out of the key");
   Unsigned what = object_request(place);
   for (const auto& header : encryption_.of_new_object()) what.headers.push_back(header);
   // The server compares the bytes with the hash that is signed.

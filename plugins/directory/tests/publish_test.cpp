@@ -42,9 +42,9 @@ class Publish : public testing::Test {
     return {std::istreambuf_iterator<char>(in), {}};
   }
   std::size_t files() {
-    return static_cast<std::size_t>(
-        std::count_if(fs::recursive_directory_iterator(folder_ / "root"), fs::recursive_directory_iterator(),
-                      [](const auto& entry) { return !entry.is_directory(); }));
+    return static_cast<std::size_t>(std::count_if(fs::recursive_directory_iterator(folder_ / "root"),
+                                                  fs::recursive_directory_iterator(),
+                                                  [](const auto& entry) { return !entry.is_directory(); }));
   }
   std::uint32_t refused(const std::string& key) {
     try {
@@ -89,8 +89,8 @@ TEST_F(Publish, OtherBytesThanThoseOfTheDigestAreNotKept) {
 }
 
 TEST_F(Publish, KeysThatWouldNotBeListedAreRefused) {
-  for (const char* key : {"../a.bin", "a/../b.bin", "/a.bin", "a//b.bin", ".a.bin", "a/.b/c.bin", "a.tmp", "a.json",
-                          "", "a/"})
+  for (const char* key :
+       {"../a.bin", "a/../b.bin", "/a.bin", "a//b.bin", ".a.bin", "a/.b/c.bin", "a.tmp", "a.json", "", "a/"})
     EXPECT_EQ(refused(key), OTAGATE_INVALID) << key;
   EXPECT_EQ(files(), 0U);
 }

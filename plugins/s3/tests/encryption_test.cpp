@@ -37,8 +37,9 @@ TEST(Encryption, TheServersOnlyWithWhatIsMade) {
   ASSERT_TRUE(made);
   EXPECT_FALSE(made->has_customer_key());
   EXPECT_THAT(made->of_object(), IsEmpty());
-  EXPECT_THAT(made->of_new_object(), ElementsAre(Pair("x-amz-server-side-encryption", "aws:kms"),
-                                                 Pair("x-amz-server-side-encryption-aws-kms-key-id", "key-1")));
+  EXPECT_THAT(made->of_new_object(),
+              ElementsAre(Pair("x-amz-server-side-encryption", "aws:kms"),
+                          Pair("x-amz-server-side-encryption-aws-kms-key-id", "key-1")));
 }
 
 TEST(Encryption, WhatCannotBeIsRefusedByOption) {

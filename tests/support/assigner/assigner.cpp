@@ -1,7 +1,9 @@
-// A store that assigns updates, steered by the files of one folder, for the tests of what hangs on assignments:
+// A store that assigns updates, steered by the files of one folder, for the tests of what hangs on
+// assignments:
 //
 //   objects/KEY        what can be fetched; nothing is listed
-//   wishes/ID.assign   an assignment to a watched device, said when it is new or has changed; lines KEY=VALUE:
+//   wishes/ID.assign   an assignment to a watched device, said when it is new or has changed; lines
+//   KEY=VALUE:
 //                      device, mode, window, not_before_ms, needs_confirm, and for each part
 //                      part=COMPONENT|NAME|VERSION|OBJECT|SHA256|LOCATOR,LOCATOR
 //   wishes/ID.cancel   takes it back
@@ -170,7 +172,8 @@ class Assigner : public sdk::Store {
     part.object.change_token = "1";
     part.object.sha256 = words[4];
     part.object.locators = split(words[5], ',');
-    for (const std::string& place : {words[3], part.object.locators.empty() ? "" : part.object.locators.back()}) {
+    for (const std::string& place :
+         {words[3], part.object.locators.empty() ? "" : part.object.locators.back()}) {
       std::error_code none;
       const auto size = fs::file_size(folder_ / "objects" / fs::path(place).filename(), none);
       if (!none) part.object.size = size;
@@ -182,9 +185,9 @@ class Assigner : public sdk::Store {
   const fs::path folder_;
   std::mutex mutex_;
   std::condition_variable wake_;
-  bool stopping_ = false;                              // under mutex_
-  std::set<std::string> watched_;                      // under mutex_
-  std::map<fs::path, fs::file_time_type> said_;        // the thread's own
+  bool stopping_ = false;                        // under mutex_
+  std::set<std::string> watched_;                // under mutex_
+  std::map<fs::path, fs::file_time_type> said_;  // the thread's own
   std::thread thread_;
 };
 

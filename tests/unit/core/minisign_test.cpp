@@ -21,9 +21,7 @@ constexpr std::string_view kLegacy =
     "trusted comment: old\n"
     "aI0bHHAjLLbMXNAeNrsW4D44dfIM4zi3GafxcUxNRjzyW+MbnTjWghNfZFtZOdNRCTbF/Dw5fIw8lWKyMEfOBA==\n";
 
-std::vector<MinisignKey> keys() {
-  return {*MinisignKey::parse(kOtherKey), *MinisignKey::parse(kKey)};
-}
+std::vector<MinisignKey> keys() { return {*MinisignKey::parse(kOtherKey), *MinisignKey::parse(kKey)}; }
 
 TEST(Minisign, TakesWhatMinisignMakes) {
   for (const auto& [text, comment] : {std::pair(kHashed, "made for a test"), std::pair(kLegacy, "old")}) {
@@ -59,7 +57,8 @@ TEST(Minisign, TheTrustedCommentIsSigned) {
 }
 
 TEST(Minisign, RefusesWhatIsNoSignature) {
-  for (const std::string_view text : {"", "\n\n\n\n", "untrusted comment: x\nRUSw\ntrusted comment: y\nAAAA\n"})
+  for (const std::string_view text :
+       {"", "\n\n\n\n", "untrusted comment: x\nRUSw\ntrusted comment: y\nAAAA\n"})
     EXPECT_EQ(verify_minisign(keys(), "hello", text).error().code(), Code::invalid) << text;
   EXPECT_EQ(verify_minisign(keys(), "hello", std::string(100'000, 'A')).error().code(), Code::invalid);
 }

@@ -12,9 +12,9 @@ const std::string kDigest(64, 'a');
 std::string item(const std::string& more) { return R"({"sha256": ")" + kDigest + "\"" + more + "}"; }
 
 TEST(ImportList, TakesWhatIsSaidAndLeavesTheRestOpen) {
-  const auto list = parse_import_list(R"({"items": [)" + item(R"(, "file": "a-1.0.bin")") + "," +
-                                      item(R"(, "name": "b", "version": "2", "type": "t", "kind": "software")") +
-                                      R"(], "replace": true})");
+  const auto list = parse_import_list(
+      R"({"items": [)" + item(R"(, "file": "a-1.0.bin")") + "," +
+      item(R"(, "name": "b", "version": "2", "type": "t", "kind": "software")") + R"(], "replace": true})");
   ASSERT_TRUE(list) << list.error().message();
   ASSERT_EQ(list->items.size(), 2U);
   EXPECT_TRUE(list->replace);
@@ -49,7 +49,8 @@ const std::string kWhole = R"(, "name": "b", "version": "2", "size": 3)";
 TEST(BundleManifest, NamesItsFormatAndAllOfEachItem) {
   ASSERT_TRUE(parse_bundle_manifest(manifest(item(kWhole))));
   for (const auto& [text, what] : {
-           std::pair<std::string, std::string>{manifest(item(kWhole), "otagate-bundle/2"), "otagate-bundle/2"},
+           std::pair<std::string, std::string>{manifest(item(kWhole), "otagate-bundle/2"),
+                                               "otagate-bundle/2"},
            {R"({"items": [)" + item(kWhole) + "]}", "format"},
            {manifest(item(R"(, "name": "b", "version": "2")")), "size"},
            {manifest(item(R"(, "name": "../b", "version": "2", "size": 3)")), "item 1"},
@@ -65,7 +66,8 @@ TEST(BundleManifest, NamesItsFormatAndAllOfEachItem) {
 TEST(BundleManifest, HasABound) {
   std::string items = item(kWhole);
   for (std::size_t i = 0; i < kMaxImports; ++i) items += "," + item(kWhole);
-  EXPECT_NE(parse_bundle_manifest(manifest(items)).error().message().find("more than 1000"), std::string::npos);
+  EXPECT_NE(parse_bundle_manifest(manifest(items)).error().message().find("more than 1000"),
+            std::string::npos);
 }
 
 }  // namespace
