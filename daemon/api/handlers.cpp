@@ -121,7 +121,7 @@ void add_firmware(Router& router, Backend& backend) {
                       return json::object{{"items", array_of(found)}};
                     }));
   });
-  router.add("POST", "/api/v1/firmware/{}/{}/fetch", [&backend](const Request& request, Respond respond) {
+  router.add("POST", "/api/v1/firmware/{}/{}/fetch", [&backend](const Request& request, const Respond& respond) {
     one_firmware(backend, request, respond, [&backend, respond](std::int64_t id) {
       backend.fetch(id, answer<cache::BlobRecord>(respond, [](const cache::BlobRecord& blob) {
                       return json::object{{"sha256", blob.digest.hex()}, {"size", blob.size}};
@@ -177,7 +177,7 @@ void add_imports(Router& router, Backend& backend) {
     backend.remove_firmware(request.path[0], request.path[1], std::string(request.parameter("type")),
                             answer_done(std::move(respond)));
   });
-  router.add("POST", "/api/v1/firmware/{}/{}/publish", [&backend](const Request& request, Respond respond) {
+  router.add("POST", "/api/v1/firmware/{}/{}/publish", [&backend](const Request& request, const Respond& respond) {
     const std::string store(request.parameter("store"));
     if (store.empty())
       return respond(error_response(Error(Code::invalid, "store: say into which, by ?store=")));

@@ -272,8 +272,9 @@ class Fleet::Core : public std::enable_shared_from_this<Fleet::Core> {
   // that fails has changed nothing.
   using ReadStep = std::function<Result<bool>(state::Reader&, std::size_t rows)>;
   // `done` on the reader thread.
-  void read_in_steps(ReadStep step, std::function<void(const Result<void>&)> done);
-  void read_on(ReadStep step, std::function<void(const Result<void>&)> done, std::size_t rows, int tries);
+  void read_in_steps(const ReadStep& step, const std::function<void(const Result<void>&)>& done);
+  void read_on(const ReadStep& step, const std::function<void(const Result<void>&)>& done, std::size_t rows,
+               int tries);
   template <class T>
   std::function<void(const Result<void>&)> afterwards(const Fleet::Reply<T>& reply,
                                                       std::function<void()> work);

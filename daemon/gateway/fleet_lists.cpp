@@ -30,12 +30,12 @@ bool fits(const fleet::Device& device, const rollout::DeviceQuery& query) {
 
 // ------------------------------------------------------------------ reading
 
-void Fleet::Core::read_in_steps(ReadStep step, std::function<void(const Result<void>&)> done) {
-  read_on(std::move(step), std::move(done), kRowsOfARead, 0);
+void Fleet::Core::read_in_steps(const ReadStep& step, const std::function<void(const Result<void>&)>& done) {
+  read_on(step, done, kRowsOfARead, 0);
 }
 
-void Fleet::Core::read_on(ReadStep step, std::function<void(const Result<void>&)> done, std::size_t rows,
-                          int tries) {
+void Fleet::Core::read_on(const ReadStep& step, const std::function<void(const Result<void>&)>& done,
+                          std::size_t rows, int tries) {
   auto more = std::make_shared<bool>(false);
   db_.read(
       [step, more, rows](state::Reader& db) -> Result<void> {

@@ -106,7 +106,7 @@ class Gateway final : public plugin::StorageListener, public plugin::InstanceLis
   // Brings the firmware into the cache, also when it was rejected before. Any thread; `done` once.
   void fetch(const Entry& entry, std::function<void(Result<Fetched>)> done);
   // Verified bytes of the cache, whole; not_found where they are not there.
-  void open_blob(const Digest& digest, std::function<void(Result<cache::ReaderPtr>)> done);
+  void open_blob(const Digest& digest, const std::function<void(Result<cache::ReaderPtr>)>& done);
   LocalStore& local() { return *local_; }
   // A bundle's manifest, whose blobs have been received. Signed with one of local.bundle_keys where there
   // are any; else `signature` may be empty.

@@ -120,7 +120,7 @@ void Gateway::fetch(const Entry& entry, std::function<void(Result<Fetched>)> don
   });
 }
 
-void Gateway::open_blob(const Digest& digest, std::function<void(Result<cache::ReaderPtr>)> done) {
+void Gateway::open_blob(const Digest& digest, const std::function<void(Result<cache::ReaderPtr>)>& done) {
   cache::OpenRequest request;
   request.key.expected = digest;
   request.digest = digest;

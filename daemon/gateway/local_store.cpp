@@ -359,7 +359,8 @@ Result<bool> LocalStore::write(state::Writer& db, const Item& item, bool replace
   return true;
 }
 
-void LocalStore::remove(std::string name, std::string version, std::string type, Reply<void> reply) {
+void LocalStore::remove(const std::string& name, const std::string& version, const std::string& type,
+                        Reply<void> reply) {
   auto freed = std::make_shared<std::optional<Digest>>();
   const std::string key = key_of(name, version, type);
   db_.write(

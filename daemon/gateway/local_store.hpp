@@ -56,7 +56,8 @@ class LocalStore {
   void add(firmware::ImportList list, Reply<std::uint64_t> reply);
 
   // Forgets one; its bytes may then be evicted.
-  void remove(std::string name, std::string version, std::string type, Reply<void> reply);
+  void remove(const std::string& name, const std::string& version, const std::string& type,
+              Reply<void> reply);
 
   std::uint64_t objects() const { return objects_.load(std::memory_order_relaxed); }
 

@@ -162,7 +162,7 @@ void Admin::fetch(std::int64_t firmware, Reply<cache::BlobRecord> reply) {
 }
 
 void Admin::open_blob(const Digest& digest, Reply<api::BlobBytes> reply) {
-  gateway_.open_blob(digest, [digest, reply = std::move(reply)](Result<cache::ReaderPtr> reader) {
+  gateway_.open_blob(digest, [reply = std::move(reply)](Result<cache::ReaderPtr> reader) {
     if (!reader) {
       reply(fail(std::move(reader).error()));
       return;

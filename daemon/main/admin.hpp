@@ -55,8 +55,9 @@ class Admin final : public api::Backend {
                      Reply<std::uint64_t> reply) override {
     gateway_.import_bundle(manifest, signature, replace, std::move(reply));
   }
-  void remove_firmware(std::string name, std::string version, std::string type, Reply<void> reply) override {
-    gateway_.local().remove(std::move(name), std::move(version), std::move(type), std::move(reply));
+  void remove_firmware(const std::string& name, const std::string& version, const std::string& type,
+                       Reply<void> reply) override {
+    gateway_.local().remove(name, version, type, std::move(reply));
   }
   void publish(std::int64_t firmware, std::string store, std::string key,
                Reply<api::PublishedView> reply) override;

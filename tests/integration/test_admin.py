@@ -23,7 +23,7 @@ DEVICE = "hall%203%2F%C3%A4"  # "hall 3/ä"
 @pytest.fixture
 def site(gateway, tmp_path):
     files = tmp_path / "files"
-    gateway.add_directory(files)
+    gateway.add_directory(files, options={"publish": True})
     (files / "app-1.0.0.bin").write_bytes(image(50_000))
     (files / "notes.txt").write_bytes(b"no version anywhere")
     gateway.add_http()

@@ -29,6 +29,35 @@ region = "r"
 access_key = "k"
 secret_key = { file = "/etc/otagate/secrets/key" }
 
+[[store]]
+name = "no-container"
+plugin = "azure"
+[store.options]
+endpoint = "http://127.0.0.1:1/account"
+account = "account"
+container = "firmware"
+anonymous = true
+
+[[store]]
+name = "no-registry"
+plugin = "oci"
+[store.options]
+registry = "http://127.0.0.1:1"
+repositories = ["firmware"]
+
+[[store]]
+name = "no-server"
+plugin = "web"
+[store.options]
+index_url = "http://127.0.0.1:1/index.json"
+
+[[store]]
+name = "no-hawkbit"
+plugin = "hawkbit"
+[store.options]
+url = "http://127.0.0.1:1"
+gateway_token = { file = "/etc/otagate/secrets/key" }
+
 [[transport]]
 name = "http"
 plugin = "http"
@@ -59,7 +88,9 @@ ExecStart=/inside-check
 [Install]
 WantedBy=default.target
 """
-RUNTIME = ("otagate", "otagate-plugin-s3", "otagate-plugin-coap")
+STORES = ("azure", "hawkbit", "oci", "s3", "web")  # those with a package of their own
+RUNTIME = ("otagate", "otagate-plugin-coap", *(f"otagate-plugin-{store}" for store in STORES))
+INSTALLED = "installed " * len(RUNTIME)
 
 
 def run(*command, timeout=600):
@@ -192,9 +223,11 @@ def test_every_plugin_is_loaded_and_serves(seen):
     assert seen["http"] == DIGEST
     assert seen["coap"] == DIGEST
     plugins = json.loads(seen["plugins"])
-    assert {p["id"] for p in plugins["plugins"] if p["loaded"]} == {"coap", "directory", "http", "s3"}
+    assert {p["id"] for p in plugins["plugins"] if p["loaded"]} == \
+        {"coap", "directory", "http", *STORES}
     assert {i["name"]: i["state"] for i in plugins["instances"]} == {
-        "files": "running", "nobody": "running", "http": "running", "coap": "running"}
+        "files": "running", "nobody": "running", "no-container": "running", "no-registry": "running",
+        "no-server": "running", "no-hawkbit": "running", "http": "running", "coap": "running"}
 
 
 def test_a_member_of_the_group_administers_and_nobody_else(seen):
@@ -226,11 +259,10 @@ def test_the_watchdog_and_systemd_bring_it_back(seen):
 
 
 def test_an_upgrade_keeps_configuration_and_state(seen):
-    installed = "installed installed installed "
     assert PIN in seen["pinned"]
-    assert seen["again"] == f"0 {installed}"
+    assert seen["again"] == f"0 {INSTALLED}"
     assert seen["again_serves"].startswith(DIGEST) and PIN in seen["again_serves"]
-    assert seen["upgrade"] == f"0 {installed}"
+    assert seen["upgrade"] == f"0 {INSTALLED}"
     assert seen["upgrade_version"].endswith("+next")
     assert seen["upgrade_serves"].startswith(DIGEST) and PIN in seen["upgrade_serves"]
     assert int(seen["upgrade_starts"]) in (1, 2), "one restart for the daemon, at most one for all plugins"
@@ -249,7 +281,7 @@ def test_remove_keeps_and_purge_takes(seen):
     assert seen["stopped"] == "success"
     assert seen["remove"] == "0 inactive 0"
     assert seen["remove_keeps"] == "config state cache otagate"
-    assert seen["back"] == "0 installed installed installed "
+    assert seen["back"] == f"0 {INSTALLED}"
     assert seen["back_serves"].startswith(DIGEST) and PIN in seen["back_serves"]
     assert seen["purge"] == "0"
     assert seen["purge_leaves"] == ""

@@ -318,6 +318,8 @@ TEST_F(FleetAssignments, StoresHearOfDevicesAsTheyChange) {
         .type = {},
         .approval = rollout::Approval::blocked,
         .tags = {},
+        .transport = {},
+        .address = {},
         .versions = {},
         .attributes = {}});
   settled();

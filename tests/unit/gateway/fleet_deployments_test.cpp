@@ -53,6 +53,8 @@ TEST_F(FleetDeployments, TheMoreSpecificOneWinsThenTheNewer) {
         .type = {},
         .approval = {},
         .tags = std::vector<std::string>{"lab"},
+        .transport = {},
+        .address = {},
         .versions = {},
         .attributes = {}});
   const std::int64_t by_device = deploy(spec("app", "1.1.0", devices({"d0"})));

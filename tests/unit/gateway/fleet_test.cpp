@@ -274,7 +274,7 @@ TEST_F(Fleets, MadeUpIdsDoNotFillTheTable) {
   elsewhere.device = "b3";
   EXPECT_EQ(try_check_in(elsewhere).error().code(), Code::busy);
   EXPECT_EQ(check_in("a0", "2").attempt, 0U);  // who is known is served
-  edit({.id = "by-hand", .type = "sensor", .approval = {}, .tags = {}, .versions = {}, .attributes = {}});
+  edit({.id = "by-hand", .type = "sensor", .approval = {}, .tags = {}, .transport = {}, .address = {}, .versions = {}, .attributes = {}});
   EXPECT_EQ(device("by-hand").type, "sensor");
   EXPECT_EQ(try_check_in(who("", "1")).error().code(), Code::invalid);
   EXPECT_EQ(try_check_in(who("a\nb", "1")).error().code(), Code::invalid);
@@ -284,7 +284,7 @@ TEST_F(Fleets, WithoutAutoRegistrationOnlyTheEnteredAreServed) {
   config_.auto_register = false;
   restart();
   EXPECT_EQ(try_check_in(who("probe-1", "1")).error().code(), Code::not_found);
-  edit({.id = "probe-1", .type = {}, .approval = {}, .tags = {}, .versions = {}, .attributes = {}});
+  edit({.id = "probe-1", .type = {}, .approval = {}, .tags = {}, .transport = {}, .address = {}, .versions = {}, .attributes = {}});
   EXPECT_TRUE(try_check_in(who("probe-1", "1")));
 }
 
@@ -299,6 +299,8 @@ TEST_F(Fleets, AnUnapprovedDeviceIsOfferedNothingAndABlockedOneIsRefused) {
         .type = {},
         .approval = rollout::Approval::approved,
         .tags = {},
+        .transport = {},
+        .address = {},
         .versions = {},
         .attributes = {}});
   EXPECT_NE(check_in("probe-1", "1.0.0").attempt, 0U);
@@ -306,6 +308,8 @@ TEST_F(Fleets, AnUnapprovedDeviceIsOfferedNothingAndABlockedOneIsRefused) {
         .type = {},
         .approval = rollout::Approval::blocked,
         .tags = {},
+        .transport = {},
+        .address = {},
         .versions = {},
         .attributes = {}});
   EXPECT_EQ(try_check_in(who("probe-1", "1.0.0")).error().code(), Code::denied);
