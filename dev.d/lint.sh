@@ -96,7 +96,12 @@ lint_all() {
   gate "habits" lint_habits
   gate "compile commands" lint_database
   gate "coroutine forms that GCC 12 miscompiles" lint_coroutines
-  gate "clang-tidy" lint_tidy "$@"
+  # With OTAGATE_TIDY=advise its findings are shown and do not count.
+  if [ "${OTAGATE_TIDY:-}" = advise ]; then
+    lint_tidy "$@" || say "lint: clang-tidy has findings, which do not count here"
+  else
+    gate "clang-tidy" lint_tidy "$@"
+  fi
   [ "$lint_status" = 0 ] || die "lint found something (see above)"
   say "lint: clean"
 }

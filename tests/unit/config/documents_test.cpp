@@ -82,7 +82,7 @@ TEST(ShippedConfig, EverySettingInItIsAccepted) {
   const std::string text = with_all_settings(contents(kRoot / "config/otagate.toml"));
   const LoadResult result = load_text({{"otagate.toml", text}}, {.read_secrets = false});
   ASSERT_TRUE(result) << to_string(result.error());
-  EXPECT_EQ(result->stores.size(), 2u);
+  EXPECT_EQ(result->stores.size(), 3u);
   EXPECT_EQ(result->transports.size(), 2u);
   EXPECT_EQ(result->credentials.size(), 2u);
   EXPECT_TRUE(result->metrics.listen);
