@@ -16,7 +16,7 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t kRows = 1000;  // of a read: each is short
 constexpr milliseconds kHousekeeping = 60s;
-constexpr std::size_t kPruneAtOnce = 1000;
+constexpr std::size_t kAttemptsPrunedAtOnce = 1000;
 
 }  // namespace
 
@@ -121,7 +121,7 @@ void Fleet::Core::housekeeping() {
   if (!at.synchronised) return;
   step([before = at.wall_ms - config_.history.count()](state::Writer& db) -> Result<void> {
     for (auto* prune : {&state::prune_attempts, &state::prune_assigned, &state::prune_outbox}) {
-      if (const auto pruned = (*prune)(db, before, kPruneAtOnce); !pruned) return fail(pruned.error());
+      if (const auto pruned = (*prune)(db, before, kAttemptsPrunedAtOnce); !pruned) return fail(pruned.error());
     }
     return {};
   });
