@@ -23,7 +23,7 @@ static_assert(static_cast<int>(FeedbackKind::denied) == OTAGATE_FEEDBACK_DENIED)
 static_assert(static_cast<int>(FeedbackKind::progress) == OTAGATE_FEEDBACK_PROGRESS);
 
 constexpr std::size_t kMaxWishes = 20'000;
-constexpr std::size_t kMaxMessage = 1024;
+constexpr std::size_t kMaxFeedbackText = 1024;
 
 std::string data_of(const std::string& store, const std::string& external_id, std::int64_t deployment) {
   return json::serialize(
@@ -168,7 +168,7 @@ void Fleet::Core::say(const std::string& store, const std::string& external_id, 
                                           {"done", static_cast<std::int64_t>(feedback.done)},
                                           {"total", static_cast<std::int64_t>(feedback.total)},
                                           {"code", feedback.code},
-                                          {"message", feedback.message.substr(0, kMaxMessage)}});
+                                          {"message", feedback.message.substr(0, kMaxFeedbackText)}});
   step([row](state::Writer& db) { return state::put_outbox(db, row, OTAGATE_FEEDBACK_PROGRESS); });
   written_.emplace_back([weak = weak_from_this(), row] {
     if (const auto self = weak.lock()) self->host_.feedback_waits(row);
