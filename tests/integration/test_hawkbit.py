@@ -132,6 +132,8 @@ def test_results_wait_while_hawkbit_is_away(site, fleet, hawkbit, app, make_prox
     _, ids = fleet(gateway, 5, "--flash-rate", 20_000)
     actions = hawkbit.release(app, "1.1.0", BODY, *ids)
     gateway.wait_log("fill_completed", 60)
+    # Each has heard of it: what hawkBit has not said yet cannot go on without it.
+    eventually(lambda: len(gateway.api("/attempts?limit=10")["items"]) == len(ids), 60)
     uplink.cut()
     eventually(lambda: set(versions(gateway, ids).values()) == {"1.1.0"}, 120)
     assert "finished" not in [kind for kind, _ in hawkbit.statuses(ids[0], actions[ids[0]])]
@@ -146,7 +148,7 @@ def test_a_wrong_token_is_told(site, build_dir, owner, hawkbit):
     owner.add(Sim(build_dir, "--devices", 1, "--prefix", f"sim-{hawkbit.unique}-x-", *PACE, http=gateway.http_port))
 
     def told():
-        text = str(gateway.api("/stores")) + str(gateway.api("/instances"))
+        text = str(gateway.api("/stores")) + str(gateway.api("/plugins"))
         return "gateway_token" in text
 
     eventually(told, 60)
