@@ -243,5 +243,7 @@ def test_ten_thousand_entries(gateway, owner):
                for n in range(10_000)]
     entries[7777].update(sha256=sha256(data), size=len(data))
     start(gateway, nginx.index(entries))
-    eventually(lambda: len(gateway.catalog(limit=1000)) == 10_000, 60, interval=0.5, what="a full catalog")
+    eventually(lambda: status(gateway)["objects"] == 10_000, 60, what="the whole listing")
+    # In pages that a sanitized build reads in time.
+    assert len(gateway.catalog(limit=100)) == 10_000
     assert curl(gateway.url("/firmware/fw/1.7777.0")) == data
