@@ -145,8 +145,8 @@ class Backend {
   virtual void import_firmware(firmware::ImportList list, Reply<std::uint64_t> reply) = 0;
   virtual void import_bundle(const std::string& manifest, const std::string& signature, bool replace,
                              Reply<std::uint64_t> reply) = 0;
-  virtual void remove_firmware(const std::string& name, const std::string& version,
-                               const std::string& type, Reply<void> reply) = 0;
+  virtual void remove_firmware(const std::string& name, const std::string& version, const std::string& type,
+                               Reply<void> reply) = 0;
   // Into a store that takes it, under `key` or one that the store makes.
   virtual void publish(std::int64_t firmware, std::string store, std::string key,
                        Reply<PublishedView> reply) = 0;

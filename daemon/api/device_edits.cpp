@@ -17,7 +17,7 @@ namespace {
 
 // Shown of a device, but not set by operators.
 constexpr std::array<std::string_view, 5> kShown = {"first_seen_ms", "last_seen_ms", "has_token", "attempt",
-                                                   "assigned_by"};
+                                                    "assigned_by"};
 
 Result<std::string> checked_text(const json::value& value, const std::string& key) {
   if (!value.is_string()) return fail(Code::invalid, key + ": write a string");

@@ -121,13 +121,14 @@ void add_firmware(Router& router, Backend& backend) {
                       return json::object{{"items", array_of(found)}};
                     }));
   });
-  router.add("POST", "/api/v1/firmware/{}/{}/fetch", [&backend](const Request& request, const Respond& respond) {
-    one_firmware(backend, request, respond, [&backend, respond](std::int64_t id) {
-      backend.fetch(id, answer<cache::BlobRecord>(respond, [](const cache::BlobRecord& blob) {
-                      return json::object{{"sha256", blob.digest.hex()}, {"size", blob.size}};
-                    }));
-    });
-  });
+  router.add("POST", "/api/v1/firmware/{}/{}/fetch",
+             [&backend](const Request& request, const Respond& respond) {
+               one_firmware(backend, request, respond, [&backend, respond](std::int64_t id) {
+                 backend.fetch(id, answer<cache::BlobRecord>(respond, [](const cache::BlobRecord& blob) {
+                                 return json::object{{"sha256", blob.digest.hex()}, {"size", blob.size}};
+                               }));
+               });
+             });
 }
 
 // How many of a list are new or changed.
@@ -177,19 +178,21 @@ void add_imports(Router& router, Backend& backend) {
     backend.remove_firmware(request.path[0], request.path[1], std::string(request.parameter("type")),
                             answer_done(std::move(respond)));
   });
-  router.add("POST", "/api/v1/firmware/{}/{}/publish", [&backend](const Request& request, const Respond& respond) {
-    const std::string store(request.parameter("store"));
-    if (store.empty())
-      return respond(error_response(Error(Code::invalid, "store: say into which, by ?store=")));
-    one_firmware(backend, request, respond,
-                 [&backend, store, key = std::string(request.parameter("key")), respond](std::int64_t id) {
-                   backend.publish(
-                       id, store, key, answer<PublishedView>(respond, [](const PublishedView& made) {
-                         return json::object{
-                             {"store", made.store}, {"key", made.key}, {"change_token", made.change_token}};
-                       }));
-                 });
-  });
+  router.add(
+      "POST", "/api/v1/firmware/{}/{}/publish", [&backend](const Request& request, const Respond& respond) {
+        const std::string store(request.parameter("store"));
+        if (store.empty())
+          return respond(error_response(Error(Code::invalid, "store: say into which, by ?store=")));
+        one_firmware(
+            backend, request, respond,
+            [&backend, store, key = std::string(request.parameter("key")), respond](std::int64_t id) {
+              backend.publish(id, store, key, answer<PublishedView>(respond, [](const PublishedView& made) {
+                                return json::object{{"store", made.store},
+                                                    {"key", made.key},
+                                                    {"change_token", made.change_token}};
+                              }));
+            });
+      });
 }
 
 void add_cache(Router& router, Backend& backend) {

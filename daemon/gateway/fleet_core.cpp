@@ -121,7 +121,8 @@ void Fleet::Core::housekeeping() {
   if (!at.synchronised) return;
   step([before = at.wall_ms - config_.history.count()](state::Writer& db) -> Result<void> {
     for (auto* prune : {&state::prune_attempts, &state::prune_assigned, &state::prune_outbox}) {
-      if (const auto pruned = (*prune)(db, before, kAttemptsPrunedAtOnce); !pruned) return fail(pruned.error());
+      if (const auto pruned = (*prune)(db, before, kAttemptsPrunedAtOnce); !pruned)
+        return fail(pruned.error());
     }
     return {};
   });

@@ -274,7 +274,14 @@ TEST_F(Fleets, MadeUpIdsDoNotFillTheTable) {
   elsewhere.device = "b3";
   EXPECT_EQ(try_check_in(elsewhere).error().code(), Code::busy);
   EXPECT_EQ(check_in("a0", "2").attempt, 0U);  // who is known is served
-  edit({.id = "by-hand", .type = "sensor", .approval = {}, .tags = {}, .transport = {}, .address = {}, .versions = {}, .attributes = {}});
+  edit({.id = "by-hand",
+        .type = "sensor",
+        .approval = {},
+        .tags = {},
+        .transport = {},
+        .address = {},
+        .versions = {},
+        .attributes = {}});
   EXPECT_EQ(device("by-hand").type, "sensor");
   EXPECT_EQ(try_check_in(who("", "1")).error().code(), Code::invalid);
   EXPECT_EQ(try_check_in(who("a\nb", "1")).error().code(), Code::invalid);
@@ -284,7 +291,14 @@ TEST_F(Fleets, WithoutAutoRegistrationOnlyTheEnteredAreServed) {
   config_.auto_register = false;
   restart();
   EXPECT_EQ(try_check_in(who("probe-1", "1")).error().code(), Code::not_found);
-  edit({.id = "probe-1", .type = {}, .approval = {}, .tags = {}, .transport = {}, .address = {}, .versions = {}, .attributes = {}});
+  edit({.id = "probe-1",
+        .type = {},
+        .approval = {},
+        .tags = {},
+        .transport = {},
+        .address = {},
+        .versions = {},
+        .attributes = {}});
   EXPECT_TRUE(try_check_in(who("probe-1", "1")));
 }
 

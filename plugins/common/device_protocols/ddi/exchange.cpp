@@ -142,15 +142,14 @@ void Exchange::deployment(std::uint64_t action, bool confirming) {
   check_in({}, {}, [self = shared_from_this(), action, confirming](const sdk::Offer& offer) {
     const bool waits = self->waits_for_consent(self->memory_->get(self->device_), action);
     if (offer.attempt != action || waits != confirming) return self->answer(no_such_action());
-    self->describe(std::make_shared<sdk::Offer>(offer), {},
-                   [self, action, confirming, only = offer.download_only](const Artifacts& artifacts) {
-                     const auto shared = self->memory_->shared(artifacts);
-                     self->memory_->update(self->device_, [&](Remembered& device) {
-                       device.shown = {action, shared};
-                     });
-                     self->answer_document(deployment_document(
-                         self->place_, action, confirming ? "confirmation" : "deployment", only, artifacts));
-                   });
+    self->describe(
+        std::make_shared<sdk::Offer>(offer), {},
+        [self, action, confirming, only = offer.download_only](const Artifacts& artifacts) {
+          const auto shared = self->memory_->shared(artifacts);
+          self->memory_->update(self->device_, [&](Remembered& device) { device.shown = {action, shared}; });
+          self->answer_document(deployment_document(
+              self->place_, action, confirming ? "confirmation" : "deployment", only, artifacts));
+        });
   });
 }
 
