@@ -110,3 +110,26 @@ def test_a_store_that_fails_does_not_hold_up_another(gateway, bucket, tmp_path):
     uplink.restore()
     gateway.wait_firmware("far", "1.0.0", timeout=60)
     assert served(gateway, "far", "1.0.0")[1] == image(20_000, seed=7)
+
+
+def test_imported_bytes_that_rot_are_had_from_a_store(gateway, tmp_path):
+    data = image(70_000, seed=8)
+    file = tmp_path / "app-1.0.0.bin"
+    file.write_bytes(data)
+    gateway.add_directory(tmp_path / "mirror", name="mirror", prefetch=False)
+    gateway.add_http()
+    gateway.start()
+    gateway.cli("firmware", "import", str(file))
+
+    def rot():
+        digest = sha256(data)
+        blob = next(gateway.folder.rglob(f"blobs/sha256/*/{digest}"))
+        blob.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+        gateway.cli("cache", "verify", digest, check=False)
+
+    rot()
+    status, body, _ = served(gateway, "app", "1.0.0")
+    assert status == 404 and b"import it again" in body
+    (tmp_path / "mirror" / "app-1.0.0.bin").write_bytes(data)
+    eventually(lambda: item(gateway, "app", "mirror"), 20, what="the mirror's listing")
+    assert served(gateway, "app", "1.0.0")[:2] == (200, data)
